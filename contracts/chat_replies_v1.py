@@ -1,0 +1,73 @@
+"""`chat.replies.v1`: what is to be posted, changed or withdrawn in a chat, in order per channel."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import AwareDatetime
+
+from contracts.base import RecordModel
+from contracts.chat import Decided, Person, Place
+from contracts.keys import ChannelKey
+
+
+class ReplySource(StrEnum):
+    AGENT = "agent"
+    AUTOMATIC = "automatic"
+
+
+class ReplyInstruction(RecordModel):
+    """`instruction_id` names this instruction; `delivery_id` is the reply's id and stays the same for its edits."""
+
+    instruction_id: str
+    delivery_id: str
+    channel_key: ChannelKey
+    requested_at: AwareDatetime
+
+    @property
+    def record_id(self) -> str:
+        return self.instruction_id
+
+    @property
+    def record_key(self) -> str:
+        return self.channel_key
+
+
+class PostReply(ReplyInstruction):
+    """Post `text` (CommonMark) in the place, mentioning `mentions` first. Order is kept per conversation."""
+
+    TYPE: ClassVar[str] = "okno.reply.post.v1"
+    conversation_id: str
+    place: Place
+    text: str
+    source: ReplySource
+    ticket_id: str | None = None
+    mentions: tuple[Person, ...] = ()
+    decided: Decided | None = None
+
+
+class EditReply(ReplyInstruction):
+    TYPE: ClassVar[str] = "okno.reply.edit.v1"
+    text: str
+    mentions: tuple[Person, ...] = ()
+
+
+class DeleteReply(ReplyInstruction):
+    TYPE: ClassVar[str] = "okno.reply.delete.v1"
+
+
+class ResendReply(ReplyInstruction):
+    """A person decided that a `failed` or `unknown` delivery is to be tried again."""
+
+    TYPE: ClassVar[str] = "okno.reply.resend.v1"
+
+
+class ConfirmReply(ReplyInstruction):
+    """A person saw that an `unknown` delivery arrived."""
+
+    TYPE: ClassVar[str] = "okno.reply.confirm.v1"
+
+
+class CancelReply(ReplyInstruction):
+    """Don't send it, if it hasn't been sent yet."""
+
+    TYPE: ClassVar[str] = "okno.reply.cancel.v1"

@@ -1,0 +1,129 @@
+"""`desk.policy.v1`: the rules by which the router decides, published whole; compacted under one key.
+
+The document is strict: an unknown field is an error, so that a misspelt rule is not silently ignored.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from contracts.base import RecordModel
+from contracts.chat import ChannelType
+from contracts.durations import Duration
+from contracts.keys import Platform
+from contracts.ticket_events_v1 import Priority
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OpenOn(StrEnum):
+    """What opens a ticket in a channel. In dialogs `mention` is as good as `message`: everything there is meant for us."""
+
+    MESSAGE = "message"
+    MENTION = "mention"
+    REACTION = "reaction"
+    KEYWORD = "keyword"
+    NEVER = "never"
+
+
+class Rules(Strict):
+    """What applies in a channel once the matching overrides are laid over the defaults."""
+
+    open_on: OpenOn = OpenOn.MESSAGE
+    keywords: tuple[str, ...] = Field(default=(), description="words that open a ticket where open_on is keyword")
+    continue_within: Duration = timedelta(minutes=3)
+    reopen_within: Duration = timedelta(hours=72)
+    queue: str = Field(default="support", min_length=1)
+    priority: Priority = Priority.NORMAL
+    tags: tuple[str, ...] = ()
+    bots: tuple[str, ...] = Field(default=(), description="other bots whose messages count as a customer's: person keys or Slack bot ids")
+
+
+class Match(Strict):
+    """Which channels an override is for. All given fields must match; patterns are shell-like (`course-*`)."""
+
+    platform: Platform | None = None
+    workspace: str | None = None
+    channel: str | None = Field(default=None, description="pattern for the channel key")
+    name: str | None = Field(default=None, description="pattern for the channel's name")
+    type: ChannelType | None = None
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Match":
+        if not self.model_fields_set:
+            raise ValueError("match names nothing; give platform, workspace, channel, name or type, or use defaults")
+        return self
+
+
+class Override(Strict):
+    """Rules for some channels. Only the fields that are given replace what came before; later overrides win."""
+
+    match: Match
+    open_on: OpenOn | None = None
+    keywords: tuple[str, ...] | None = None
+    continue_within: Duration | None = None
+    reopen_within: Duration | None = None
+    queue: str | None = Field(default=None, min_length=1)
+    priority: Priority | None = None
+    tags: tuple[str, ...] | None = None
+    bots: tuple[str, ...] | None = None
+
+
+class AutomaticAnswer(Strict):
+    """An answer fired by a trigger word or a command, with or without a ticket.
+
+    `words` are found as whole words in any case; `commands` are given without the slash.
+    """
+
+    name: str = Field(min_length=1, pattern=r"^[a-z0-9_-]+$")
+    text: str = Field(min_length=1, description="CommonMark")
+    words: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    opens_ticket: bool = True
+    match: Match | None = None
+    description: str | None = Field(default=None, max_length=256, description="shown in the bot's command list")
+
+    @model_validator(mode="after")
+    def _fires(self) -> "AutomaticAnswer":
+        if not self.words and not self.commands:
+            raise ValueError(f"answer {self.name!r} never fires: give it words or commands")
+        return self
+
+
+class Policy(Strict):
+    """The policy document, as written in YAML."""
+
+    defaults: Rules = Rules()
+    overrides: tuple[Override, ...] = ()
+    answers: tuple[AutomaticAnswer, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Policy":
+        names = [answer.name for answer in self.answers]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two answers are named {', '.join(twice)}; names tell deliveries apart")
+        return self
+
+
+class PolicyPublished(RecordModel):
+    """A version of the policy took effect. Version 0 is the built-in default and never published."""
+
+    TYPE: ClassVar[str] = "okno.desk.policy_published.v1"
+    version: int
+    document: Policy
+    applied_at: AwareDatetime
+    applied_by: str
+
+    @property
+    def record_id(self) -> str:
+        return f"policy:{self.version}"
+
+    @property
+    def record_key(self) -> str:
+        return "policy"
+
+
