@@ -1,0 +1,89 @@
+# The one list of commands. `make` or `make help` prints it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench format lock contracts clean
+
+# The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PY := .venv/bin/python
+LOCKED := ingest router ticketing notifier cli sandbox
+SOURCES := $(wildcard contracts chassis services cli sandbox tests bench)
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+# --- the virtual environment: made on demand, refreshed when a lock changes ---------------------------------------
+
+$(PY):
+	@if [ -z "$(PYTHON)" ]; then echo "Okno needs Python 3.11 or newer and found none. Debian/Ubuntu: apt-get install python3 python3-venv; macOS: brew install python@3.12" >&2; exit 1; fi
+	@echo "Making the virtual environment .venv with $(PYTHON) ..."
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing. Debian/Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+.venv/installed-%: requirements/%.txt | $(PY)
+	@echo "Installing the locked packages of requirements/$*.txt ..."
+	@$(PY) -m pip install --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	@touch $@
+
+venv: .venv/installed-dev ## make .venv with everything locked in requirements/dev.txt
+
+# --- running -------------------------------------------------------------------------------------------------------
+
+demo: .venv/installed-sandbox ## start the whole stack and play both stories (ONCE=1: then stop; TRACES=1: with a trace page)
+	@./okno demo $(if $(filter 1,$(ONCE)),--once) $(if $(filter 1,$(TRACES)),--traces)
+
+replay: .venv/installed-sandbox ## play the support-chat corpus through the simulated Slack (SPEED=200, LIMIT=..., FILES="...")
+	@./okno replay $(if $(SPEED),--speed $(SPEED)) $(if $(LIMIT),--limit $(LIMIT)) $(FILES)
+
+up: .venv/installed-sandbox ## start the stack in the background (ROUTERS=2 NOTIFIERS=2 TICKETING_WORKERS=2 SLACK_TRANSPORT=socket TELEGRAM_TRANSPORT=polling)
+	@ROUTERS="$(ROUTERS)" NOTIFIERS="$(NOTIFIERS)" TICKETING_WORKERS="$(TICKETING_WORKERS)" \
+	$(if $(SLACK_TRANSPORT),SLACK_TRANSPORT=$(SLACK_TRANSPORT)) $(if $(TELEGRAM_TRANSPORT),TELEGRAM_TRANSPORT=$(TELEGRAM_TRANSPORT)) ./okno stack up
+
+down: .venv/installed-sandbox ## stop exactly what `make up` started
+	@./okno stack down
+
+status: .venv/installed-sandbox ## say what of the background stack runs, and where
+	@./okno stack status
+
+# --- checking ------------------------------------------------------------------------------------------------------
+
+check: lint types imports test-unit ## the two-minute part for every edit: lint, types, import rules, unit and contract tests
+
+lint: .venv/installed-dev ## ruff: rules and formatting
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+types: .venv/installed-dev ## mypy, strict, over the tree
+	@.venv/bin/mypy $(SOURCES)
+
+imports: .venv/installed-dev ## import rules of the layout
+	@PYTHONPATH=. .venv/bin/lint-imports
+
+test: .venv/installed-dev ## every test, on a real Kafka and a real PostgreSQL
+	@$(PY) -m pytest $(ARGS)
+
+test-unit: .venv/installed-dev
+	@$(PY) -m pytest tests/unit tests/contract $(ARGS)
+
+test-integration: .venv/installed-dev
+	@$(PY) -m pytest tests/integration $(ARGS)
+
+test-end-to-end: .venv/installed-dev
+	@$(PY) -m pytest tests/end_to_end $(ARGS)
+
+bench: .venv/installed-dev ## measure throughput, latency, CPU and memory against the floor; writes bench/results.json
+	@$(PY) -m bench $(ARGS)
+
+# --- keeping -------------------------------------------------------------------------------------------------------
+
+format: .venv/installed-dev ## format the tree and fix what ruff can fix
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix --quiet . || true
+
+lock: .venv/installed-dev ## lock the newest fitting versions in requirements/*.txt (UPGRADE=1), hashes included
+	@compile() { name=$$1; shift; echo "requirements/$$name.txt"; .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) "$$@" requirements/$$name.in --output-file requirements/$$name.txt; }; \
+	compile dev && for name in $(LOCKED); do compile $$name --constraint requirements/dev.txt || exit 1; done
+
+clean: ## remove caches and what the stack keeps in .okno (not while it is up)
+	@if [ -f .okno/stack.json ]; then echo "The stack is up, or was not stopped: make down first." >&2; exit 1; fi
+	@rm -rf .okno .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
