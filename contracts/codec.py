@@ -56,7 +56,7 @@ def encode(
     tracestate: str | None = None,
 ) -> Encoded:
     """Raises ContractError `too_large` when the value is over `MAX_RECORD_BYTES`."""
-    value = data.model_dump_json(exclude_defaults=True).encode()
+    value = data.model_dump_json(exclude_none=True).encode()
     if len(value) > MAX_RECORD_BYTES:
         raise ContractError("too_large", f"{data.TYPE} {data.record_id} has {len(value)} bytes; {MAX_RECORD_BYTES} are allowed")
     headers = [
