@@ -1,0 +1,125 @@
+"""One embedded broker: data, cluster id and ports survive stop, kill and start, so that clients find it again."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from sandbox.stack.environment import base_environment
+from sandbox.stack.errors import StackError
+from sandbox.stack.kafka.distribution import jars, java
+from sandbox.stack.kafka.probe import serves_groups
+from sandbox.stack.ports import free_ports, is_free
+from sandbox.stack.process import Launch, RunningProcess, start, until_ready
+from sandbox.stack.progress import SILENT, Progress
+
+HOST = "127.0.0.1"
+READY_SECONDS = 90.0
+_HEAP = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
+
+
+def properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
+    """The broker's settings: one node that is broker and controller, on this machine only. Topics are never created by
+    accident, and records may be as large as any topic allows (topics set their own limit)."""
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{HOST}:{controller_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(data),
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "auto.create.topics.enable": "false",
+    }
+
+
+class EmbeddedKafka:
+    """A broker in a folder. `bootstrap_servers` is known once it was started, and stays."""
+
+    def __init__(self, folder: Path, *, name: str = "kafka", log: Path | None = None, progress: Progress = SILENT) -> None:
+        self.folder = folder
+        self.name = name
+        self.process: RunningProcess | None = None
+        self._log = log if log is not None else folder / "kafka.log"
+        self._progress = progress
+        self._ports: tuple[int, int] | None = None
+        self._prepared: Launch | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        if self._ports is None:
+            raise StackError("Kafka has not been started yet")
+        return f"{HOST}:{self._ports[0]}"
+
+    async def start(self) -> None:
+        """Start (or start again) and wait until consumer groups are served."""
+        if self.process is not None and self.process.alive():
+            return
+        if self._prepared is None:
+            self._prepared = await asyncio.to_thread(self._prepare)
+        process = start(self._prepared)
+        self.process = process
+        port = self._ports[0] if self._ports is not None else 0
+        try:
+            await until_ready(process, lambda: serves_groups(HOST, port), seconds=READY_SECONDS)
+        except BaseException:
+            await process.kill()
+            raise
+
+    async def stop(self) -> None:
+        if self.process is not None:
+            await self.process.stop()
+
+    async def kill(self) -> None:
+        """`kill -9`."""
+        if self.process is not None:
+            await self.process.kill()
+
+    async def restart(self) -> None:
+        """Stop properly and start again on the same port with the same data."""
+        await self.stop()
+        await self.start()
+
+    def _prepare(self) -> Launch:
+        program = java()
+        classpath = f"{jars(self._progress)}/*"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = self.folder / "data"
+        self._ports = port, controller_port = self._choose_ports()
+        settings = self.folder / "server.properties"
+        lines = (f"{key}={value}" for key, value in properties(data, port, controller_port).items())
+        settings.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        env = base_environment()
+        if not (data / "meta.properties").exists():
+            self._format([program, *_HEAP, "-cp", classpath], settings, env)
+        command = [program, *_HEAP, *_LOGGING, "-cp", classpath, "kafka.Kafka", str(settings)]
+        return Launch(self.name, command, env, self.folder, self._log)
+
+    def _choose_ports(self) -> tuple[int, int]:
+        """The ports of last time when they are free, else new ones."""
+        remembered = self.folder / "ports.json"
+        if remembered.exists():
+            port, controller_port = json.loads(remembered.read_text(encoding="utf-8"))
+            if is_free(port) and is_free(controller_port):
+                return port, controller_port
+        port, controller_port = free_ports(2)
+        remembered.write_text(json.dumps([port, controller_port]), encoding="utf-8")
+        return port, controller_port
+
+    def _format(self, launcher: list[str], settings: Path, env: dict[str, str]) -> None:
+        cluster_id = base64.urlsafe_b64encode(os.urandom(16)).decode("ascii").rstrip("=").replace("-", "A")
+        command = [*launcher, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings)]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise StackError(f"Kafka could not format {self.folder}:\n{done.stdout}{done.stderr}")

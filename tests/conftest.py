@@ -1,0 +1,95 @@
+"""One embedded Kafka and one embedded PostgreSQL per test session; every test gets a database and topics of its own.
+
+Tests may kill and restart both: after each test a server that is down is started again."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from sandbox.stack.kafka.server import EmbeddedKafka
+from sandbox.stack.postgres.server import EmbeddedPostgres
+from sandbox.stack.progress import Progress
+
+T = TypeVar("T")
+_numbers = itertools.count(1)
+
+
+class MakeTopic(Protocol):
+    """`await topic(partitions=3)` creates a topic with a name of its own and returns the name."""
+
+    async def __call__(self, name: str = ..., *, partitions: int = ..., config: dict[str, str] | None = ...) -> str: ...
+
+
+def run_aside(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end outside the test's event loop (session fixtures outlive those loops)."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(lambda: asyncio.run(work())).result()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the folder they live in."""
+    for item in items:
+        for folder in ("unit", "contract", "integration", "end_to_end"):
+            if folder in Path(item.path).parts:
+                item.add_marker(folder)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """The session's broker: `bootstrap_servers`, `await kafka.stop()/kill()/start()/restart()` (same port and data)."""
+    server = EmbeddedKafka(tmp_path_factory.mktemp("kafka"), progress=Progress())
+    run_aside(server.start)
+    yield server
+    run_aside(server.kill)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """The session's server: `dsn`, `await postgres.stop()/kill()/start()/restart()` (same port and data)."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    run_aside(server.start)
+    yield server
+    run_aside(server.stop)
+
+
+@pytest.fixture(autouse=True)
+def _revive(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that fails between killing and starting a server must not fail the tests after it."""
+    yield
+    for name in {"kafka", "postgres"} & set(request.fixturenames):
+        run_aside(request.getfixturevalue(name).start)
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The DSN of an empty database of the test's own, dropped afterwards."""
+    name = f"test_{next(_numbers)}_{uuid.uuid4().hex[:6]}"
+    yield run_aside(lambda: postgres.create_database(name))
+    run_aside(postgres.start)
+    run_aside(lambda: postgres.drop_database(name))
+
+
+@pytest.fixture
+async def topic(kafka: EmbeddedKafka) -> AsyncIterator[MakeTopic]:
+    """Create topics with names of the test's own: `name = await topic(partitions=3)`, or with a readable stem."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+
+    async def make(name: str = "topic", *, partitions: int = 1, config: dict[str, str] | None = None) -> str:
+        unique = f"{name}.{uuid.uuid4().hex[:8]}"
+        await admin.create_topics([NewTopic(unique, partitions, 1, topic_configs=config or {})])
+        return unique
+
+    try:
+        yield make
+    finally:
+        await admin.close()
