@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 
+from chassis.topics_admin import WantedTopic, create, wanted_topics
 from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from sandbox.stack.progress import Progress
@@ -79,17 +80,35 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
 
 
 @pytest.fixture
-async def topic(kafka: EmbeddedKafka) -> AsyncIterator[MakeTopic]:
-    """Create topics with names of the test's own: `name = await topic(partitions=3)`, or with a readable stem."""
+async def kafka_admin(kafka: EmbeddedKafka) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client of the session's broker."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
+    yield admin
+    await admin.close()
+
+
+@pytest.fixture
+async def no_topics(kafka_admin: AIOKafkaAdminClient) -> None:
+    """The registry's topics don't exist when the test starts."""
+    names = {wanted.name for wanted in wanted_topics(replicas=1)}
+    while existing := names & set(await kafka_admin.list_topics()):
+        await kafka_admin.delete_topics(sorted(existing))
+
+
+@pytest.fixture
+async def registry_topics(no_topics: None, kafka_admin: AIOKafkaAdminClient) -> None:
+    """The registry's topics and their dead letters exist and are empty, from offset 0, when the test starts."""
+    await create(kafka_admin, wanted_topics(replicas=1))
+
+
+@pytest.fixture
+async def topic(kafka_admin: AIOKafkaAdminClient) -> MakeTopic:
+    """Create topics with names of the test's own: `name = await topic(partitions=3)`, or with a readable stem."""
 
     async def make(name: str = "topic", *, partitions: int = 1, config: dict[str, str] | None = None) -> str:
         unique = f"{name}.{uuid.uuid4().hex[:8]}"
-        await admin.create_topics([NewTopic(unique, partitions, 1, topic_configs=config or {})])
+        await create(kafka_admin, [WantedTopic(unique, partitions, config or {})])
         return unique
 
-    try:
-        yield make
-    finally:
-        await admin.close()
+    return make

@@ -1,5 +1,6 @@
 """The environment of started processes: what a program needs of the machine and nothing else of the person's own, so
-that stack.json can show it whole and a test driver can start the same process again."""
+that stack.json can show it whole and a test driver can start the same process again.
+"""
 
 from __future__ import annotations
 

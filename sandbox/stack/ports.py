@@ -1,5 +1,6 @@
 """Free ports that stay ours across a restart: never from the range in which the system picks ports for outgoing
-connections, because such a connection could take the port of a stopped server before it starts again."""
+connections, because such a connection could take the port of a stopped server before it starts again.
+"""
 
 from __future__ import annotations
 

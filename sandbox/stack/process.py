@@ -1,5 +1,6 @@
 """One process that we started: known by pid and start time together, so that a pid used again by somebody else is
-never signalled."""
+never signalled.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +103,8 @@ class RunningProcess:
 
 def start(launch: Launch) -> RunningProcess:
     """Start a process in a session of its own: Ctrl-C in the terminal reaches the runner only, which stops the rest in
-    order."""
+    order.
+    """
     launch.log.parent.mkdir(parents=True, exist_ok=True)
     if launch.pid_file is not None:
         launch.pid_file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """Says what is going on whenever something takes more than two seconds, on a terminal and without one.
 
 On a terminal a running step is one line that changes; elsewhere (CI, a pipe) a step prints a line when it starts to
-take long and at most one every five seconds, so that logs stay readable."""
+take long and at most one every five seconds, so that logs stay readable.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """`python -m sandbox.stack.run_as USER COMMAND...`: becomes that user and then the command, keeping the pid.
 
-PostgreSQL refuses to run as root; a wrapper that forks (su, runuser) would hide its pid from whoever kills it."""
+PostgreSQL refuses to run as root; a wrapper that forks (su, runuser) would hide its pid from whoever kills it.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The jars of Apache Kafka: copied by Maven once per change of pom.xml, whole or not at all (built aside, then renamed),
-also when two commands start together."""
+"""The jars of Apache Kafka: copied by Maven once per change of pom.xml, whole or not at all (built aside, then
+renamed), also when two commands start together.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Asks a broker, in Kafka's own protocol, whether it can serve consumer groups: an open port says less, because the
-first group request after a start may still be answered with "coordinator not available"."""
+first group request after a start may still be answered with "coordinator not available".
+"""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ _CLIENT = b"okno-probe"
 
 async def serves_groups(host: str, port: int, *, seconds: float = 2.0) -> bool:
     """True when the broker names a group coordinator. The first such request makes the broker create its own topic of
-    group offsets, so a True also means that this is done."""
+    group offsets, so a True also means that this is done.
+    """
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(host, port)

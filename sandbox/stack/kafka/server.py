@@ -20,12 +20,17 @@ from sandbox.stack.progress import SILENT, Progress
 HOST = "127.0.0.1"
 READY_SECONDS = 90.0
 _HEAP = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-_LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
+_LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+)
 
 
 def properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
     """The broker's settings: one node that is broker and controller, on this machine only. Topics are never created by
-    accident, and records may be as large as any topic allows (topics set their own limit)."""
+    accident, and records may be as large as any topic allows (topics set their own limit).
+    """
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
@@ -41,13 +46,18 @@ def properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
         "transaction.state.log.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
         "auto.create.topics.enable": "false",
+        # After a kill the controller waits for the old session of the broker to end (9 s by default).
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
     }
 
 
 class EmbeddedKafka:
     """A broker in a folder. `bootstrap_servers` is known once it was started, and stays."""
 
-    def __init__(self, folder: Path, *, name: str = "kafka", log: Path | None = None, progress: Progress = SILENT) -> None:
+    def __init__(
+        self, folder: Path, *, name: str = "kafka", log: Path | None = None, progress: Progress = SILENT
+    ) -> None:
         self.folder = folder
         self.name = name
         self.process: RunningProcess | None = None

@@ -1,5 +1,6 @@
 """One embedded PostgreSQL: a process of our own with a known pid, durable (fsync on), on 127.0.0.1 only, with a
-password; data, password and port survive stop, kill and start."""
+password; data, password and port survive stop, kill and start.
+"""
 
 from __future__ import annotations
 
@@ -181,7 +182,8 @@ def _programs() -> Path:
 
 def _as_user(folder: Path, programs: Path) -> list[str]:
     """The command prefix under which PostgreSQL runs; as root it runs as a system user, who is made on demand and must
-    be able to reach the programs and own the folder."""
+    be able to reach the programs and own the folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() != 0:
         return []
