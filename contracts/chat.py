@@ -88,4 +88,3 @@ class Decided(Model):
     offset: int
     rule: str
     policy_version: int
-

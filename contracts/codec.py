@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from contracts.base import RecordModel
 from contracts.topics import MAX_RECORD_BYTES, MODELS, TOPIC_OF, TOPICS
 
-T = TypeVar("T", bound=RecordModel, covariant=True)
+T_co = TypeVar("T_co", bound=RecordModel, covariant=True)
 CONTENT_TYPE = b"application/json"
 SPEC_VERSION = b"1.0"
 
@@ -27,14 +27,14 @@ class ContractError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope(Generic[T]):
+class Envelope(Generic[T_co]):
     """A decoded record. `time` is when the fact happened, `traceparent` the context it was published under."""
 
     id: str
     type: str
     source: str
     time: datetime
-    data: T
+    data: T_co
     traceparent: str | None = None
     tracestate: str | None = None
 
@@ -58,7 +58,9 @@ def encode(
     """Raises ContractError `too_large` when the value is over `MAX_RECORD_BYTES`."""
     value = data.model_dump_json(exclude_none=True).encode()
     if len(value) > MAX_RECORD_BYTES:
-        raise ContractError("too_large", f"{data.TYPE} {data.record_id} has {len(value)} bytes; {MAX_RECORD_BYTES} are allowed")
+        raise ContractError(
+            "too_large", f"{data.TYPE} {data.record_id} has {len(value)} bytes; {MAX_RECORD_BYTES} are allowed"
+        )
     headers = [
         ("ce_specversion", SPEC_VERSION),
         ("ce_id", data.record_id.encode()),
@@ -77,7 +79,7 @@ def encode(
 def decode(topic: str, headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Envelope[RecordModel]:
     """Raises ContractError with what is wrong: a header missing or not UTF-8, an unknown type, a value not of its model."""
     try:
-        named = {name: content.decode() for name, content in headers if content is not None}
+        named = {name: content.decode() for name, content in headers}
     except UnicodeDecodeError as error:
         raise ContractError("header_not_utf8", f"a header is not UTF-8: {error}") from error
     missing = [name for name in ("ce_id", "ce_type", "ce_source", "ce_time") if name not in named]
@@ -97,7 +99,13 @@ def decode(topic: str, headers: Iterable[tuple[str, bytes]], value: bytes | None
     except ValidationError as error:
         raise ContractError("bad_value", _explain(model, error)) from error
     return Envelope(
-        named["ce_id"], named["ce_type"], named["ce_source"], time, data, named.get("traceparent"), named.get("tracestate")
+        named["ce_id"],
+        named["ce_type"],
+        named["ce_source"],
+        time,
+        data,
+        named.get("traceparent"),
+        named.get("tracestate"),
     )
 
 

@@ -21,7 +21,7 @@ class Strict(BaseModel):
 
 
 class OpenOn(StrEnum):
-    """What opens a ticket in a channel. In dialogs `mention` is as good as `message`: everything there is meant for us."""
+    """What opens a ticket in a channel. In dialogs `mention` means `message`: all that is said there is meant for us."""
 
     MESSAGE = "message"
     MENTION = "mention"
@@ -40,7 +40,9 @@ class Rules(Strict):
     queue: str = Field(default="support", min_length=1)
     priority: Priority = Priority.NORMAL
     tags: tuple[str, ...] = ()
-    bots: tuple[str, ...] = Field(default=(), description="other bots whose messages count as a customer's: person keys or Slack bot ids")
+    bots: tuple[str, ...] = Field(
+        default=(), description="other bots whose messages count as a customer's: person keys or Slack bot ids"
+    )
 
 
 class Match(Strict):
@@ -125,5 +127,3 @@ class PolicyPublished(RecordModel):
     @property
     def record_key(self) -> str:
         return "policy"
-
-

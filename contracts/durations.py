@@ -16,7 +16,9 @@ def parse_duration(value: object) -> timedelta:
         return value
     match = _FORM.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{value!r} is not a duration; write a whole number and a unit, for instance 90s, 3m, 72h or 30d")
+        raise ValueError(
+            f"{value!r} is not a duration; write a whole number and a unit, for instance 90s, 3m, 72h or 30d"
+        )
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

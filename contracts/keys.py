@@ -51,7 +51,7 @@ def message_key(channel: str, message_id: int | str) -> MessageKey:
 
 
 def place_key(channel: str, thread: str | None) -> PlaceKey:
-    """A dialog has no thread. In a channel or group, `thread` is the root's ts, the topic's id or the root's message id."""
+    """A dialog has no thread. Elsewhere `thread` is the root's ts, the topic's id or the root's message id."""
     return PlaceKey(channel if thread is None else f"{channel}/{thread}")
 
 

@@ -22,7 +22,7 @@ class Role(StrEnum):
 
 
 class ChatMessage(Model):
-    """A platform's message as the ticket keeps it. `thread` is the message's own, which an alias may join to another place."""
+    """A platform's message as the ticket keeps it. `thread` is its own, which an alias may join to another place."""
 
     message_key: MessageKey
     author: Author
@@ -123,7 +123,7 @@ class CloseTicket(TicketCommand):
 
 
 class RecordAutomaticAnswer(TicketCommand):
-    """The router answered by itself: show it in the place's open ticket, if there is one. Receipts update its delivery."""
+    """The router answered by itself: show it in the place's open ticket, if there is one. Receipts follow it."""
 
     TYPE: ClassVar[str] = "okno.ticket.record_automatic_answer.v1"
     reply_id: str

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from pydantic import AwareDatetime, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from contracts import ids
 from contracts.base import Model, RecordModel
@@ -177,7 +177,7 @@ class TicketChanged(RecordModel):
     kind: ChangeKind
     at: AwareDatetime
     cause: Cause
-    changes: dict[str, Change] = {}
+    changes: dict[str, Change] = Field(default_factory=dict)
     ticket: TicketState
     message: MessageState | None = None
 

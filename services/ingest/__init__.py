@@ -1,0 +1,1 @@
+"""Accepts what the platforms send, verifies, normalizes and publishes it. Decides nothing."""

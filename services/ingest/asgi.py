@@ -1,0 +1,79 @@
+"""The few lines of HTTP that a webhook needs: read a bounded body, answer with JSON. Bare ASGI, no framework."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from contracts.topics import MAX_RECORD_BYTES
+
+MAX_BODY_BYTES = MAX_RECORD_BYTES - 64 * 1024
+"""A body's event and its envelope must fit one record."""
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Header names are in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`outcome` names the answer for the counters."""
+
+    status: int
+    outcome: str
+    content: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Respond = Callable[[Request], Awaitable[Answer]]
+
+
+class WebhookApp:
+    """An ASGI app of one handler. Bodies over the limit are refused while they arrive, not after."""
+
+    def __init__(self, respond: Respond, *, limit: int = MAX_BODY_BYTES) -> None:
+        self._respond = respond
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read(receive, self._limit)
+        if body is None:
+            answer = Answer(413, "too_large", {"error": "too_large", "detail": f"a body may have {self._limit} bytes"})
+        else:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            answer = await self._respond(Request(scope["method"], scope["path"], headers, body))
+        content = b"" if answer.content is None else orjson.dumps(answer.content)
+        headers_out = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+        headers_out += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+        if body is None:
+            headers_out.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers_out})
+        await send({"type": "http.response.body", "body": content})
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The whole body, or None as soon as it is over the limit."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(parts)
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            return None
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)

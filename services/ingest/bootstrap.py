@@ -1,0 +1,113 @@
+"""Where ingest's processes are put together. Nothing connects at import."""
+
+from pathlib import Path
+
+import aiohttp
+from chassis.consumer import Consumer
+from chassis.relay import Relay
+
+from chassis.database import Database
+from chassis.kafka import make_producer
+from chassis.lifecycle import ProcessContext
+from services.ingest.asgi import WebhookApp
+from services.ingest.publish import Intake
+from services.ingest.settings import IngestSlackSettings, IngestTelegramSettings, IngestWorkerSettings
+
+SCHEMA = "ingest"
+MIGRATIONS = Path(__file__).parent / "migrations"
+POLL_LIMIT_SECONDS = 120
+LOOP_LIMIT_SECONDS = 60
+
+
+async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None:
+    """Slack's events over HTTP or Socket Mode to `chat.events.v1`."""
+    from services.ingest.slack.parse import parse
+    from services.ingest.slack.receive import SlackWebhook
+
+    settings = process.settings
+    producer = make_producer(settings)
+    await producer.start()
+    process.defer(producer.stop)
+    intake = Intake(producer, parse, platform="slack", process=process.kind)
+    if settings.slack_transport == "http":
+        assert settings.slack_signing_secret is not None  # noqa: S101  checked by the settings
+        webhook = SlackWebhook(intake, settings.slack_signing_secret.get_secret_value())
+        process.serve_http("webhook", WebhookApp(webhook), host=settings.http_host, port=settings.http_port)
+        return
+    from services.ingest.slack.socket import SocketMode
+
+    assert settings.slack_app_token is not None  # noqa: S101  checked by the settings
+    socket = SocketMode(intake, app_token=settings.slack_app_token.get_secret_value(), api_url=settings.slack_api_url)
+    await socket.connect()
+    process.defer(socket.close)
+    process.add_readiness("socket", socket.connected)
+
+
+async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -> None:
+    """Telegram's updates by webhook or long polling to `chat.events.v1`."""
+    from services.ingest.telegram.calls import TelegramCalls
+    from services.ingest.telegram.parse import Bot, parse
+    from services.ingest.telegram.polling import Polling
+    from services.ingest.telegram.receive import TelegramWebhook
+    from services.ingest.telegram.register import register
+
+    settings = process.settings
+    producer = make_producer(settings)
+    await producer.start()
+    process.defer(producer.stop)
+    session = await process.enter(aiohttp.ClientSession())
+    calls = TelegramCalls(session, settings.telegram_api_url, settings.telegram_bot_token.get_secret_value())
+    bot = Bot(settings.bot_id)
+    intake = Intake(producer, lambda update, at: parse(update, bot, at), platform="telegram", process=process.kind)
+    polling = settings.telegram_transport == "polling"
+    secret = settings.telegram_secret_token.get_secret_value() if settings.telegram_secret_token else None
+    url = settings.telegram_webhook_url
+    process.spawn("register", register(calls, bot, webhook_url=url, secret=secret, polling=polling), once=True)
+    if polling:
+        loop = Polling(calls, intake)
+        process.spawn("polling", loop.run(), stop=loop.stop)
+        process.add_liveness("polling", loop.last_turn_age, POLL_LIMIT_SECONDS)
+        return
+    assert secret is not None  # noqa: S101  checked by the settings
+    webhook = TelegramWebhook(intake, bot.id, secret)
+    process.serve_http("webhook", WebhookApp(webhook), host=settings.http_host, port=settings.http_port)
+
+
+async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> None:
+    """Profiles and thread history, outside the acknowledgement path."""
+    from slack_sdk.web.async_client import AsyncWebClient
+
+    from services.ingest.telegram.calls import TelegramCalls
+    from services.ingest.worker.run import JobLoop, note_wishes
+    from services.ingest.worker.slack_reads import SlackReads
+
+    settings = process.settings
+    database = await Database.connect(settings.database_url.get_secret_value(), schema=SCHEMA, process=process.name)
+    process.defer(database.close)
+    producer = make_producer(settings)
+    await producer.start()
+    process.defer(producer.stop)
+    session = await process.enter(aiohttp.ClientSession())
+    slack = telegram = None
+    if settings.slack_bot_token is not None:
+        token = settings.slack_bot_token.get_secret_value()
+        client = AsyncWebClient(token=token, base_url=settings.slack_api_url, session=session, retry_handlers=[])
+        slack = SlackReads(client)
+    if settings.telegram_bot_token is not None:
+        telegram = TelegramCalls(session, settings.telegram_api_url, settings.telegram_bot_token.get_secret_value())
+    relay = Relay(database=database, producer=producer, process=process.name)
+    process.spawn("relay", relay.run(), stop=relay.stop)
+    loop = JobLoop(database, slack, telegram)
+    process.spawn("jobs", loop.run(), stop=loop.stop)
+    consumer = Consumer(
+        name="ingest-worker",
+        topics=["chat.events.v1", "chat.requests.v1"],
+        database=database,
+        kafka=settings,
+        handle=note_wishes,
+        process=process.name,
+        after_commit=loop.wake,
+    )
+    process.spawn("consumer", consumer.run(), stop=consumer.stop)
+    process.add_liveness("jobs", loop.last_turn_age, LOOP_LIMIT_SECONDS)
+    process.add_liveness("consumer", consumer.last_turn_age, LOOP_LIMIT_SECONDS)

@@ -1,0 +1,22 @@
+"""What a parser makes of a payload. Parsers are pure: no clock, no network; the same payload gives the same records."""
+
+from dataclasses import dataclass
+
+from contracts.base import RecordModel
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Records to publish in order, or none. `kind` names the payload for the counters, `known` says whether we know it.
+
+    A known kind without records carries nothing for us (a channel join, an unfurl).
+    """
+
+    kind: str
+    records: tuple[RecordModel, ...] = ()
+    known: bool = True
+
+
+def clean(text: str) -> str:
+    """NUL can't be stored in PostgreSQL and shows nothing; everything else of a text is kept."""
+    return text.replace("\x00", "")

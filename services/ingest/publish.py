@@ -1,0 +1,124 @@
+"""Accepted means kept: `Intake.take` returns only after Kafka has acknowledged every record of a payload (`acks=all`).
+
+When it raises, nothing was promised: the platform sends again, and the derived ids make a second copy harmless.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from chassis.dead_letters import raw_dead_letter_headers
+
+from chassis import metrics
+from chassis.error_text import describe
+from chassis.faults import fault_point
+from chassis.logs import get_logger
+from chassis.telemetry import EVENT_ID, start_span
+from contracts.codec import ContractError, Encoded, encode
+from contracts.topics import dead_topic
+from services.ingest.parsed import Parsed
+
+EVENTS_TOPIC = "chat.events.v1"
+PUBLISH_SECONDS = 2.0
+"""Longest wait for Kafka. Slack gives a webhook three seconds ("The Events API")."""
+MAX_IN_FLIGHT = 2000
+"""Payloads being published at once; beyond it the answer is an immediate 503, so that memory stays bounded."""
+
+_BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What a parser raises on a payload that breaks its own shape (pydantic's ValidationError is a ValueError)."""
+
+Parse = Callable[[dict[str, Any], datetime], Parsed]
+log = get_logger(__name__)
+
+
+class Unavailable(Exception):
+    """Kafka didn't take the records in time. Answer 503; the platform sends again."""
+
+
+class TooLarge(Exception):
+    """The payload's event doesn't fit a record. Answer 413."""
+
+
+class Intake:
+    """One platform's way from a payload to Kafka. `process` names the process in the records' source."""
+
+    def __init__(self, producer: AIOKafkaProducer, parse: Parse, *, platform: str, process: str) -> None:
+        self._producer = producer
+        self._parse = parse
+        self._platform = platform
+        self._process = process
+        self._in_flight = 0
+
+    async def take(self, body: bytes, payload: dict[str, Any], *, received_at: datetime | None = None) -> None:
+        """Publish what `payload` says; `body` is its raw form, kept whole if the parser breaks on it.
+
+        Raises Unavailable or TooLarge.
+        """
+        if self._in_flight >= MAX_IN_FLIGHT:
+            raise Unavailable("too many payloads wait for Kafka")
+        self._in_flight += 1
+        try:
+            await self._take(body, payload, received_at or datetime.now(UTC))
+        finally:
+            self._in_flight -= 1
+
+    async def _take(self, body: bytes, payload: dict[str, Any], received_at: datetime) -> None:
+        try:
+            parsed = self._parse(payload, received_at)
+        except _BROKEN as error:
+            await self._keep_raw(body, error)
+            return
+        if not parsed.known:
+            metrics.payloads_unknown.labels(self._platform, _label(parsed.kind)).inc()
+            log.info("payload of an unknown type", platform=self._platform, type=_label(parsed.kind))
+        if not parsed.records:
+            return
+        with start_span(f"{self._process} publish", kind="producer") as span:
+            span.set(EVENT_ID, parsed.records[0].record_id)
+            await self._publish(self._encode(parsed, received_at, span.traceparent))
+        for record in parsed.records:
+            metrics.events_published.labels(self._platform, record.TYPE).inc()
+        await fault_point("ingest.published")
+
+    def _encode(self, parsed: Parsed, received_at: datetime, traceparent: str) -> list[Encoded]:
+        source = f"okno/{self._process}"
+        try:
+            return [
+                encode(record, source=source, time=received_at, traceparent=traceparent) for record in parsed.records
+            ]
+        except ContractError as error:
+            raise TooLarge(str(error)) from error
+
+    async def _keep_raw(self, body: bytes, error: Exception) -> None:
+        metrics.payloads_broken.labels(self._platform).inc()
+        log.warning(
+            "payload breaks the parser, kept in the dead letters", platform=self._platform, error=describe(error)
+        )
+        headers = raw_dead_letter_headers(
+            consumer=self._process, topic=EVENTS_TOPIC, cause="unparsable", error=describe(error)
+        )
+        await self._publish([Encoded(dead_topic(EVENTS_TOPIC), self._platform.encode(), body, headers)])
+
+    async def _publish(self, records: list[Encoded]) -> None:
+        """Hand all records over in order, then wait for all acknowledgements.
+
+        After a timeout Kafka may still take them: the platform's second try brings the same ids.
+        """
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                waiting = [
+                    await self._producer.send(record.topic, record.value, key=record.key, headers=record.headers)
+                    for record in records
+                ]
+                for acknowledgement in waiting:
+                    await acknowledgement
+        except (KafkaError, TimeoutError) as error:
+            raise Unavailable(f"Kafka did not acknowledge: {describe(error)}") from error
+
+
+def _label(kind: str) -> str:
+    """A payload names its own type; only sane ones become a label, so that nobody can fill the metrics."""
+    return kind if len(kind) <= 40 and kind.replace("_", "").replace(".", "").isalnum() else "other"

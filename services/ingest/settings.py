@@ -1,0 +1,102 @@
+"""The settings of ingest's processes."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
+
+from chassis.settings import DatabaseSettings, HttpSettings, KafkaSettings, Problem, ProcessSettings, Settings, http_url
+
+SLACK_API = "https://slack.com/api/"
+TELEGRAM_API = "https://api.telegram.org"
+
+
+class SlackApiSettings(Settings):
+    slack_api_url: str = Field(SLACK_API, description="Base URL of Slack's Web API.", examples=[SLACK_API])
+
+    @field_validator("slack_api_url")
+    @classmethod
+    def _slash(cls, value: str) -> str:
+        return http_url(value).rstrip("/") + "/"
+
+
+class TelegramApiSettings(Settings):
+    telegram_api_url: str = Field(TELEGRAM_API, description="Base URL of the Bot API.", examples=[TELEGRAM_API])
+
+    @field_validator("telegram_api_url")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        return http_url(value).rstrip("/")
+
+
+def bot_token(value: SecretStr) -> SecretStr:
+    """For field validators: a token begins with the bot's id and a colon."""
+    bot_id, colon, rest = value.get_secret_value().partition(":")
+    if not (bot_id.isdigit() and colon and rest):
+        raise PydanticCustomError("token", "must look like 7700:AAH..., as @BotFather gives it")
+    return value
+
+
+class IngestSlackSettings(ProcessSettings, KafkaSettings, HttpSettings, SlackApiSettings):
+    slack_transport: Literal["http", "socket"] = Field(
+        "http", description="Events API over HTTP, or Socket Mode.", examples=["socket"]
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None,
+        description="Signing secret of the Slack app (transport http).",
+        examples=["8f742231b10e8888abcd99yyyzzz85a5"],
+    )
+    slack_app_token: SecretStr | None = Field(
+        None, description="App-level token with connections:write (transport socket).", examples=["xapp-1-A0-1-abc"]
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """Each transport needs its own secret."""
+        yield from super().problems()
+        if self.slack_transport == "http" and self.slack_signing_secret is None:
+            yield "SLACK_SIGNING_SECRET", "is missing, SLACK_TRANSPORT=http needs it"
+        if self.slack_transport == "socket" and self.slack_app_token is None:
+            yield "SLACK_APP_TOKEN", "is missing, SLACK_TRANSPORT=socket needs it"
+
+
+class IngestTelegramSettings(ProcessSettings, KafkaSettings, HttpSettings, TelegramApiSettings):
+    telegram_bot_token: SecretStr = Field(
+        description="The bot's token from @BotFather.", examples=["7700:AAHdqTcvCH1vGWJxfSe"]
+    )
+    telegram_transport: Literal["webhook", "polling"] = Field(
+        "webhook", description="Updates by webhook, or by long polling.", examples=["polling"]
+    )
+    telegram_secret_token: SecretStr | None = Field(
+        None,
+        description="Secret that Telegram sends with each webhook (1-256 of A-Z a-z 0-9 _ -).",
+        examples=["a-long-random-word"],
+    )
+    telegram_webhook_url: str | None = Field(
+        None,
+        description="Public URL to register with Telegram at the start; not set: registered by somebody else.",
+        examples=["https://okno.example.org/telegram/7700"],
+    )
+
+    _token = field_validator("telegram_bot_token")(bot_token)
+
+    @property
+    def bot_id(self) -> int:
+        return int(self.telegram_bot_token.get_secret_value().partition(":")[0])
+
+    def problems(self) -> Iterator[Problem]:
+        """A webhook without a secret would let anybody write as anybody."""
+        yield from super().problems()
+        if self.telegram_transport == "webhook" and self.telegram_secret_token is None:
+            yield "TELEGRAM_SECRET_TOKEN", "is missing, TELEGRAM_TRANSPORT=webhook needs it"
+
+
+class IngestWorkerSettings(ProcessSettings, KafkaSettings, DatabaseSettings, SlackApiSettings, TelegramApiSettings):
+    slack_bot_token: SecretStr | None = Field(
+        None, description="Bot token of the Slack app; not set: nothing is read from Slack.", examples=["xoxb-1-2-abc"]
+    )
+    telegram_bot_token: SecretStr | None = Field(
+        None,
+        description="The bot's token; not set: button presses aren't answered.",
+        examples=["7700:AAHdqTcvCH1vGWJxfSe"],
+    )

@@ -1,0 +1,59 @@
+"""Slack's Events API over HTTP.
+
+"The Events API" (docs.slack.dev): the request is signed with the app's signing secret over version, timestamp and raw
+body; a timestamp more than five minutes off may be a replay; `url_verification` is answered with its challenge; what
+isn't answered 2xx within three seconds comes again three times (at once, after one minute, after five).
+"""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
+
+from services.ingest.asgi import Answer, Request
+from services.ingest.publish import Intake
+from services.ingest.webhook import NOT_JSON, accept, count, load_object, refuse
+
+PATH = "/slack/events"
+MAX_AGE_SECONDS = 300
+
+
+class SlackWebhook:
+    """Answers `POST /slack/events`. `now` gives seconds since 1970."""
+
+    def __init__(self, intake: Intake, signing_secret: str, *, now: Callable[[], float] = time.time) -> None:
+        self._intake = intake
+        self._secret = signing_secret.encode()
+        self._now = now
+
+    async def __call__(self, request: Request) -> Answer:
+        return count("slack", await self._answer(request))
+
+    async def _answer(self, request: Request) -> Answer:
+        if request.path != PATH:
+            return Answer(404, "not_found", {"error": "not_found", "detail": f"Slack's events go to {PATH}"})
+        if request.method != "POST":
+            return Answer(405, "bad_method", {"error": "bad_method"}, {"allow": "POST"})
+        if (refusal := self._verify(request)) is not None:
+            return refusal
+        payload = load_object(request.body)
+        if payload is None:
+            return NOT_JSON
+        if payload.get("type") == "url_verification":
+            return Answer(200, "url_verification", {"challenge": payload.get("challenge")})
+        return await accept(self._intake, "slack", request.body, payload)
+
+    def _verify(self, request: Request) -> Answer | None:
+        timestamp = request.headers.get("x-slack-request-timestamp", "")
+        signature = request.headers.get("x-slack-signature", "")
+        if not timestamp or not signature:
+            return refuse(
+                "slack", 401, "signature_missing", "X-Slack-Signature and X-Slack-Request-Timestamp are required"
+            )
+        if not timestamp.isascii() or not timestamp.isdigit() or abs(self._now() - int(timestamp)) > MAX_AGE_SECONDS:
+            return refuse("slack", 401, "signature_stale", f"the timestamp is more than {MAX_AGE_SECONDS} s off")
+        base = b"v0:" + timestamp.encode() + b":" + request.body
+        expected = "v0=" + hmac.new(self._secret, base, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(expected.encode(), signature.encode()):
+            return refuse("slack", 401, "signature_wrong", "the signature is not made with this app's signing secret")
+        return None

@@ -1,0 +1,59 @@
+"""Slack's Socket Mode: events over a websocket that we open, so that a laptop needs no public address.
+
+"Using Socket Mode" (docs.slack.dev): each envelope is acknowledged by its id; one that isn't comes again. Ours are
+acknowledged only after Kafka has the events.
+"""
+
+import time
+from typing import Any
+
+import orjson
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from chassis import metrics
+from chassis.logs import get_logger
+from services.ingest.publish import Intake, TooLarge, Unavailable
+
+log = get_logger(__name__)
+
+
+class SocketMode:
+    """One connection, which slack_sdk keeps open and renews when Slack asks for it."""
+
+    def __init__(self, intake: Intake, *, app_token: str, api_url: str) -> None:
+        self._intake = intake
+        web = AsyncWebClient(base_url=api_url, retry_handlers=[])
+        self._client = SocketModeClient(app_token=app_token, web_client=web, trace_enabled=False)
+        self._client.socket_mode_request_listeners.append(self._listen)
+        self._seen_connected = time.monotonic()
+
+    async def connect(self) -> None:
+        """Raises slack_sdk's SlackApiError when Slack refuses the app token."""
+        await self._client.connect()  # type: ignore[no-untyped-call]
+
+    async def connected(self) -> bool:
+        up = await self._client.is_connected()
+        metrics.transport_connected.labels("slack").set(1 if up else 0)
+        if up:
+            self._seen_connected = time.monotonic()
+        return up
+
+    async def close(self) -> None:
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def _listen(self, client: Any, request: SocketModeRequest) -> None:
+        payload = request.payload
+        if request.type == "events_api" and isinstance(payload, dict):
+            try:
+                await self._intake.take(orjson.dumps(payload), payload)
+            except Unavailable as error:
+                metrics.webhook_requests.labels("slack", "unavailable").inc()
+                log.warning("envelope not accepted, Slack sends it again", reason=str(error))
+                return
+            except TooLarge as error:
+                log.warning("envelope dropped: its event does not fit a record", reason=str(error))
+        metrics.webhook_requests.labels("slack", "accepted").inc()
+        await client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))

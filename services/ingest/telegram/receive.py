@@ -1,0 +1,36 @@
+"""Telegram's updates by webhook.
+
+Bot API, `setWebhook`: each request carries the secret in `X-Telegram-Bot-Api-Secret-Token`; anything but 2xx is sent
+again, and until then the chat's later messages wait. A body may call a method in its answer: ours are empty.
+"""
+
+import hmac
+
+from services.ingest.asgi import Answer, Request
+from services.ingest.publish import Intake
+from services.ingest.webhook import NOT_JSON, accept, count, load_object, refuse
+
+
+class TelegramWebhook:
+    """Answers `POST /telegram/<bot id>`."""
+
+    def __init__(self, intake: Intake, bot_id: int, secret_token: str) -> None:
+        self._intake = intake
+        self._path = f"/telegram/{bot_id}"
+        self._secret = secret_token.encode()
+
+    async def __call__(self, request: Request) -> Answer:
+        return count("telegram", await self._answer(request))
+
+    async def _answer(self, request: Request) -> Answer:
+        if request.path != self._path:
+            return Answer(404, "not_found", {"error": "not_found", "detail": f"this bot's updates go to {self._path}"})
+        if request.method != "POST":
+            return Answer(405, "bad_method", {"error": "bad_method"}, {"allow": "POST"})
+        secret = request.headers.get("x-telegram-bot-api-secret-token")
+        if secret is None:
+            return refuse("telegram", 401, "secret_missing", "X-Telegram-Bot-Api-Secret-Token is required")
+        if not hmac.compare_digest(secret.encode(), self._secret):
+            return refuse("telegram", 401, "secret_wrong", "the secret token is not the one given to setWebhook")
+        payload = load_object(request.body)
+        return NOT_JSON if payload is None else await accept(self._intake, "telegram", request.body, payload)

@@ -1,0 +1,84 @@
+"""The worker's jobs in PostgreSQL: asked for once, taken by one worker at a time, deleted with their result.
+
+A taken job's due time lies `TAKEN` ahead, so that a worker that dies or stops leaves it to another.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import orjson
+
+TAKEN_SECONDS = 60
+ATTEMPTS = 8
+LONGEST_PAUSE_SECONDS = 900
+
+ADD = """
+INSERT INTO jobs (job_id, kind, payload, traceparent)
+SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::text[])
+ON CONFLICT (job_id) DO NOTHING
+"""
+TAKE = """
+UPDATE jobs SET attempts = attempts + 1, due_at = now() + make_interval(secs => $2)
+WHERE job_id IN (SELECT job_id FROM jobs WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING job_id, kind, payload, attempts, traceparent
+"""
+DONE = "DELETE FROM jobs WHERE job_id = $1"
+POSTPONE = "UPDATE jobs SET due_at = now() + make_interval(secs => $2) WHERE job_id = $1"
+FRESH = """
+SELECT key FROM profiles WHERE key = ANY($1::text[]) AND fetched_at > now() - make_interval(hours => $2)
+"""
+REMEMBER = """
+INSERT INTO profiles AS p (key, digest) VALUES ($1, $2)
+ON CONFLICT (key) DO UPDATE SET digest = EXCLUDED.digest, fetched_at = now()
+RETURNING (SELECT old.digest FROM profiles old WHERE old.key = $1) IS DISTINCT FROM $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`job_id` says what is wanted, so that the same wish is one job."""
+
+    job_id: str
+    kind: str
+    payload: dict[str, Any]
+    attempts: int = 0
+    traceparent: str | None = None
+
+
+async def add(connection: asyncpg.Connection, jobs: Iterable[Job]) -> None:
+    rows = sorted({job.job_id: job for job in jobs}.values(), key=lambda job: job.job_id)
+    if rows:
+        await connection.execute(
+            ADD,
+            [job.job_id for job in rows],
+            [job.kind for job in rows],
+            [orjson.dumps(job.payload).decode() for job in rows],
+            [job.traceparent for job in rows],
+        )
+
+
+async def take(connection: asyncpg.Connection, limit: int) -> list[Job]:
+    rows = await connection.fetch(TAKE, limit, TAKEN_SECONDS)
+    return [Job(r["job_id"], r["kind"], orjson.loads(r["payload"]), r["attempts"], r["traceparent"]) for r in rows]
+
+
+async def done(connection: asyncpg.Connection, job: Job) -> None:
+    await connection.execute(DONE, job.job_id)
+
+
+async def postpone(connection: asyncpg.Connection, job: Job, seconds: float | None = None) -> None:
+    """Try again later: after `seconds`, or after a pause that doubles with each attempt."""
+    pause = seconds if seconds is not None else min(2.0**job.attempts, LONGEST_PAUSE_SECONDS)
+    await connection.execute(POSTPONE, job.job_id, pause)
+
+
+async def fresh(connection: asyncpg.Connection, keys: Iterable[str], hours: int) -> set[str]:
+    """Those of the keys whose profile was fetched within the last `hours`."""
+    return {row["key"] for row in await connection.fetch(FRESH, sorted(set(keys)), hours)}
+
+
+async def remember(connection: asyncpg.Connection, key: str, digest: str) -> bool:
+    """Note that a profile was fetched; True when it differs from the one published before."""
+    return bool(await connection.fetchval(REMEMBER, key, digest))

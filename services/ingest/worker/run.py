@@ -1,0 +1,130 @@
+"""The worker's loop: takes due jobs, asks the platform, writes the result and its records in one transaction.
+
+No platform is called inside a transaction, and none stands between a webhook and its acknowledgement.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import asyncpg
+from chassis.consumer import Record
+
+from chassis import metrics, outbox
+from chassis.database import Database
+from chassis.error_text import describe
+from chassis.logs import get_logger
+from contracts.base import RecordModel
+from contracts.chat import Channel
+from contracts.chat_events_v1 import ChatEvent
+from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
+from services.ingest.telegram.calls import TelegramCalls, TelegramRefused, TelegramUnreachable
+from services.ingest.worker import jobs, wishes
+from services.ingest.worker.jobs import Job
+from services.ingest.worker.slack_reads import Gone, Later, SlackReads
+
+SOURCE = "okno/ingest-worker"
+FRESH_HOURS = 24
+AT_ONCE = 8
+IDLE_SECONDS = 0.5
+log = get_logger(__name__)
+
+
+async def note_wishes(records: Sequence[Record], connection: asyncpg.Connection) -> None:
+    """Handles chat events and requests: notes what is to be fetched, publishes profiles that the events carry."""
+    events = [record.envelope.data for record in records if record.envelope is not None]
+    wanted = {job.job_id: job for event in events for job in wishes.wanted(event)}
+    known = await jobs.fresh(connection, (str(job.payload.get("key")) for job in wanted.values()), FRESH_HOURS)
+    await jobs.add(connection, [job for job in wanted.values() if job.payload.get("key") not in known])
+    carried = wishes.carried(event for event in events if isinstance(event, ChatEvent))
+    for profile in sorted(carried, key=lambda profile: profile.record_key):
+        await _publish_profile(connection, profile)
+
+
+class JobLoop:
+    """Runs due jobs, a few at once. Without a platform's token its jobs wait."""
+
+    def __init__(self, database: Database, slack: SlackReads | None, telegram: TelegramCalls | None) -> None:
+        self._database = database
+        self._slack = slack
+        self._telegram = telegram
+        self._last_turn = time.monotonic()
+        self._stopping = asyncio.Event()
+        self._woken = asyncio.Event()
+
+    def last_turn_age(self) -> float:
+        return time.monotonic() - self._last_turn
+
+    async def wake(self) -> None:
+        """Jobs were added: look at once."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._woken.set()
+
+    async def run(self) -> None:
+        while not self._stopping.is_set():
+            self._last_turn = time.monotonic()
+            self._woken.clear()
+            async with self._database.transaction() as connection:
+                taken = await jobs.take(connection, AT_ONCE)
+            if taken:
+                await asyncio.gather(*(self._run(job) for job in taken))
+                continue
+            try:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def _run(self, job: Job) -> None:
+        """Never raises for what a platform answers: one job's trouble is not another's."""
+        try:
+            found = await self._fetch(job)
+        except (Gone, Later, TelegramRefused, TelegramUnreachable) as error:
+            await self._failed(job, error)
+            return
+        async with self._database.transaction() as connection:
+            for record in found:
+                if isinstance(record, PersonProfile | ChannelProfile):
+                    await _publish_profile(connection, record)
+                else:
+                    row = outbox.row(record, source=SOURCE, time=datetime.now(UTC), traceparent=job.traceparent)
+                    await outbox.add(connection, [row])
+            await jobs.done(connection, job)
+
+    async def _fetch(self, job: Job) -> Sequence[RecordModel]:
+        if job.kind == wishes.ANSWER_BUTTON:
+            if self._telegram is None:
+                raise Later("TELEGRAM_BOT_TOKEN is not set")
+            await self._telegram.call("answerCallbackQuery", {"callback_query_id": job.payload["query_id"]})
+            return ()
+        if self._slack is None:
+            raise Later("SLACK_BOT_TOKEN is not set")
+        if job.kind == wishes.PERSON:
+            return [await self._slack.person(job.payload["key"])]
+        if job.kind == wishes.CHANNEL:
+            return [await self._slack.channel(job.payload["key"])]
+        channel = Channel.model_validate(job.payload["channel"])
+        return await self._slack.thread(channel, job.payload["thread"], datetime.fromisoformat(job.payload["before"]))
+
+    async def _failed(self, job: Job, error: Exception) -> None:
+        final = isinstance(error, Gone | TelegramRefused) or job.attempts >= jobs.ATTEMPTS
+        log.warning("job failed", kind=job.kind, attempts=job.attempts, given_up=final, error=describe(error))
+        async with self._database.transaction() as connection:
+            if final:
+                await jobs.done(connection, job)
+            else:
+                await jobs.postpone(connection, job, getattr(error, "seconds", None))
+
+
+async def _publish_profile(connection: asyncpg.Connection, profile: PersonProfile | ChannelProfile) -> None:
+    """Once a profile differs from the one published before."""
+    digest = hashlib.sha256(profile.model_dump_json(exclude={"updated_at"}).encode()).hexdigest()[:16]
+    if await jobs.remember(connection, profile.record_key, digest):
+        row = outbox.row(profile, source=SOURCE, time=profile.updated_at, traceparent=None)
+        await outbox.add(connection, [row])
+        metrics.profiles_published.labels(profile.record_key.partition(":")[0]).inc()

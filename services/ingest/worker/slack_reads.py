@@ -1,0 +1,106 @@
+"""What the worker reads from Slack: profiles, channel names, threads.
+
+Tiers (docs.slack.dev, "Rate limits"): users.info 100 calls a minute, conversations.info and replies 50. A 429's
+`Retry-After` (seconds) is kept for the whole method.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from contracts import keys
+from contracts.chat import Channel, ChannelType
+from contracts.chat_events_v1 import MessagePosted
+from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
+from services.ingest.slack.parse import parse, person_profile
+
+PAGE = 200
+_GONE = frozenset({"user_not_found", "user_not_visible", "users_not_found", "channel_not_found", "thread_not_found"})
+
+
+class Gone(Exception):
+    """Slack doesn't know it, or doesn't show it to us: there is nothing to fetch."""
+
+
+class Later(Exception):
+    """Try again; after `seconds` where Slack said so."""
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+class SlackReads:
+    """Reads with our own bot token. The ledger of jobs does the retrying, not the library."""
+
+    def __init__(self, client: AsyncWebClient) -> None:
+        self._client = client
+        self._identity: dict[str, Any] | None = None
+
+    async def person(self, key: str) -> PersonProfile:
+        answer = await self._call("users.info", user=keys.native_person(key))
+        return person_profile(answer["user"], datetime.now(UTC))
+
+    async def channel(self, key: str) -> ChannelProfile:
+        answer = await self._call("conversations.info", channel=keys.native_channel(key))
+        channel = answer["channel"]
+        kind = ChannelType.PRIVATE if channel.get("is_private") else ChannelType.PUBLIC
+        name = channel.get("name") or keys.native_channel(key)
+        return ChannelProfile(channel_key=keys.ChannelKey(key), name=name, type=kind, updated_at=datetime.now(UTC))
+
+    async def thread(self, channel: Channel, thread: str, before: datetime) -> list[MessagePosted]:
+        """The root and replies before a time, oldest first, as backfilled events with the ids they always have."""
+        envelope = await self._envelope(channel)
+        found: list[MessagePosted] = []
+        cursor: str | None = None
+        while True:
+            arguments: dict[str, Any] = {"include_all_metadata": True, "limit": PAGE}
+            if cursor:
+                arguments["cursor"] = cursor
+            answer = await self._call(
+                "conversations.replies", channel=keys.native_channel(channel.key), ts=thread, **arguments
+            )
+            for message in answer["messages"]:
+                event = {**message, "channel": keys.native_channel(channel.key), "event_ts": message["ts"]}
+                parsed = parse({**envelope, "event": event}, datetime.now(UTC))
+                found.extend(record for record in parsed.records if isinstance(record, MessagePosted))
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                break
+        kept = (record for record in found if record.occurred_at < before)
+        return [record.model_copy(update={"backfilled": True, "channel": channel}) for record in kept]
+
+    async def _envelope(self, channel: Channel) -> dict[str, Any]:
+        """History has no envelope; who we are comes from `auth.test`."""
+        if self._identity is None:
+            self._identity = await self._call("auth.test")
+        ours = [{"user_id": self._identity["user_id"], "is_bot": True}]
+        return {"type": "event_callback", "team_id": channel.workspace, "authorizations": ours}
+
+    async def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            answer = await self._client.api_call(method, params=_wire(arguments))
+        except SlackApiError as error:
+            raise _narrow(error) from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Later(f"{method}: {type(error).__name__}") from None
+        data: Any = answer.data
+        return dict(data)
+
+
+def _wire(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Slack takes booleans as 1 and 0."""
+    return {name: int(value) if isinstance(value, bool) else value for name, value in arguments.items()}
+
+
+def _narrow(error: SlackApiError) -> Exception:
+    response: Any = error.response
+    code = response.get("error") if response.status_code in (200, 429) else None
+    if response.status_code == 429:
+        return Later("rate limited", float(response.headers.get("Retry-After", 1)))
+    if code in _GONE:
+        return Gone(code)
+    return Later(str(code or f"HTTP {response.status_code}"))
