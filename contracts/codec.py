@@ -77,7 +77,7 @@ def encode(
 
 
 def decode(topic: str, headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Envelope[RecordModel]:
-    """Raises ContractError with what is wrong: a header missing or not UTF-8, an unknown type, a value not of its model."""
+    """Raises ContractError with what is wrong: headers, an unknown type, a value that is not of its model."""
     try:
         named = {name: content.decode() for name, content in headers}
     except UnicodeDecodeError as error:

@@ -21,7 +21,7 @@ class Strict(BaseModel):
 
 
 class OpenOn(StrEnum):
-    """What opens a ticket in a channel. In dialogs `mention` means `message`: all that is said there is meant for us."""
+    """What opens a ticket in a channel. In dialogs `mention` means `message`: all said there is meant for us."""
 
     MESSAGE = "message"
     MENTION = "mention"

@@ -154,10 +154,10 @@ class MessageState(Model):
 
     id: str
     author_kind: str
-    author_key: str | None
-    author_name: str | None
     text: str
     created_at: AwareDatetime
+    author_key: str | None = None
+    author_name: str | None = None
     internal: bool = False  # a note
     message_key: MessageKey | None = None
     conversation_id: str | None = None
