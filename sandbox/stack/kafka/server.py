@@ -9,10 +9,12 @@ import os
 import subprocess
 from pathlib import Path
 
+from sandbox.stack import become
 from sandbox.stack.environment import base_environment
 from sandbox.stack.errors import StackError
 from sandbox.stack.kafka.distribution import jars, java
 from sandbox.stack.kafka.probe import serves_groups
+from sandbox.stack.paths import ROOT
 from sandbox.stack.ports import free_ports, is_free
 from sandbox.stack.process import Launch, RunningProcess, start, until_ready
 from sandbox.stack.progress import SILENT, Progress
@@ -56,12 +58,19 @@ class EmbeddedKafka:
     """A broker in a folder. `bootstrap_servers` is known once it was started, and stays."""
 
     def __init__(
-        self, folder: Path, *, name: str = "kafka", log: Path | None = None, progress: Progress = SILENT
+        self,
+        folder: Path,
+        *,
+        name: str = "kafka",
+        log: Path | None = None,
+        pid_file: Path | None = None,
+        progress: Progress = SILENT,
     ) -> None:
         self.folder = folder
         self.name = name
         self.process: RunningProcess | None = None
         self._log = log if log is not None else folder / "kafka.log"
+        self._pid_file = pid_file
         self._progress = progress
         self._ports: tuple[int, int] | None = None
         self._prepared: Launch | None = None
@@ -72,17 +81,24 @@ class EmbeddedKafka:
             raise StackError("Kafka has not been started yet")
         return f"{HOST}:{self._ports[0]}"
 
-    async def start(self) -> None:
-        """Start (or start again) and wait until consumer groups are served."""
-        if self.process is not None and self.process.alive():
-            return
+    async def prepare(self) -> Launch:
+        """How the broker is started: jars downloaded, ports chosen, storage formatted where that is still to do."""
         if self._prepared is None:
             self._prepared = await asyncio.to_thread(self._prepare)
-        process = start(self._prepared)
+        return self._prepared
+
+    async def ready(self) -> bool:
+        """Whether consumer groups are served."""
+        return self._ports is not None and await serves_groups(HOST, self._ports[0])
+
+    async def start(self) -> None:
+        """Start (or start again) and wait until it is ready."""
+        if self.process is not None and self.process.alive():
+            return
+        process = start(await self.prepare())
         self.process = process
-        port = self._ports[0] if self._ports is not None else 0
         try:
-            await until_ready(process, lambda: serves_groups(HOST, port), seconds=READY_SECONDS)
+            await until_ready(process, self.ready, seconds=READY_SECONDS)
         except BaseException:
             await process.kill()
             raise
@@ -114,7 +130,8 @@ class EmbeddedKafka:
         if not (data / "meta.properties").exists():
             self._format([program, *_HEAP, "-cp", classpath], settings, env)
         command = [program, *_HEAP, *_LOGGING, "-cp", classpath, "kafka.Kafka", str(settings)]
-        return Launch(self.name, command, env, self.folder, self._log)
+        command = become.command_line(command, pid_file=self._pid_file)
+        return Launch(self.name, command, env, ROOT, self._log, pid_file=self._pid_file)
 
     def _choose_ports(self) -> tuple[int, int]:
         """The ports of last time when they are free, else new ones."""

