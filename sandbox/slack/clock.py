@@ -1,0 +1,98 @@
+"""Simulated time: waits may be shortened, but `now` is always the true time, because signatures carry it.
+
+Only waits that Slack imposes (retries after minutes, rate windows) follow the clock. The three seconds an app has to
+answer an event are real seconds at any speed: the app under test doesn't run faster.
+"""
+
+import asyncio
+import heapq
+import itertools
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the simulation asks of time."""
+
+    def now(self) -> float:
+        """Seconds since the epoch: stamps messages and signatures."""
+
+    def elapsed(self) -> float:
+        """Simulated seconds since some fixed moment, never going back: for rate windows and schedules."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits for so many simulated seconds."""
+
+
+class SystemClock:
+    """The machine's time; `speed` simulated seconds pass in a real one."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self._speed = speed
+        self._base = 0.0
+        self._since = time.monotonic()
+
+    @property
+    def speed(self) -> float:
+        """Simulated seconds per real second."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, value: float) -> None:
+        """Changes the speed from now on; waits already begun keep their end."""
+        if value <= 0:
+            raise ValueError("speed must be above 0, for example 60 to make a minute pass in a second")
+        self._base, self._since = self.elapsed(), time.monotonic()
+        self._speed = value
+
+    def now(self) -> float:
+        """Seconds since the epoch, unscaled."""
+        return time.time()
+
+    def elapsed(self) -> float:
+        """Scaled seconds since the clock was made."""
+        return self._base + (time.monotonic() - self._since) * self._speed
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits `seconds / speed` real seconds."""
+        await asyncio.sleep(seconds / self._speed)
+
+
+class ManualClock:
+    """Time that moves only when told to: `advance` wakes every wait whose end has come, in order."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self._start = now
+        self._now = now
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+
+    def now(self) -> float:
+        """The moment set last."""
+        return self._now
+
+    def elapsed(self) -> float:
+        """Seconds advanced so far."""
+        return self._now - self._start
+
+    @property
+    def waiting(self) -> list[float]:
+        """How many seconds from now each wait ends, soonest first."""
+        return sorted(end - self._now for end, _, future in self._sleepers if not future.done())
+
+    async def sleep(self, seconds: float) -> None:
+        """Returns when `advance` has passed `seconds` from now."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now + seconds, next(self._numbers), future))
+        await future
+
+    def advance(self, seconds: float) -> None:
+        """Moves time forward and wakes whoever waited for it."""
+        self._now += seconds
+        while self._sleepers and self._sleepers[0][0] <= self._now:
+            _, _, future = heapq.heappop(self._sleepers)
+            if not future.done():
+                future.set_result(None)

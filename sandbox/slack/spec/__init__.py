@@ -1,0 +1,1 @@
+"""Slack's own description of the methods that the simulation answers: names, arguments, types, content types."""
