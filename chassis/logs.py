@@ -6,13 +6,14 @@
     with bound(event_id=..., ticket_id=...):      # everything logged inside carries them
         ...
 
-The first argument is a fixed name (`snake_case`); what varies goes into fields. Every line has time, level, logger,
+The first argument is a fixed name (`snake_case`); what varies goes into fields. Every line has time, level, source,
 process, and trace and span id when there is a current context. Libraries' own logging comes out in the same shape,
 no chattier than WARNING where they would write requests, tokens or bodies. A disabled level costs one method call.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -52,8 +53,8 @@ class Logger(Protocol):
 
 
 def get_logger(name: str) -> Logger:
-    """A logger for one component; `name` becomes the field `logger`."""
-    return cast("Logger", structlog.get_logger(logger=name))
+    """A logger for one component; `name` becomes the field `source`."""
+    return cast("Logger", structlog.get_logger(source=name))
 
 
 @contextmanager
@@ -111,7 +112,7 @@ class _Forward(logging.Handler):
         try:
             text = _TOKENS.sub("***", record.getMessage())
             fields: dict[str, Any] = {"exc_info": record.exc_info} if record.exc_info else {}
-            structlog.get_logger(logger=record.name).log(record.levelno, "library", text=text, **fields)
+            structlog.get_logger(source=record.name).log(record.levelno, "library", text=text, **fields)
         except Exception:  # noqa: BLE001  the logging module's contract: a line that can't be written ends nothing
             self.handleError(record)
 
@@ -135,7 +136,7 @@ def _add_error(_: object, __: str, line: MutableMapping[str, Any]) -> Mapping[st
     found = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else sys.exception()
     if isinstance(found, BaseException):
         line["error"] = describe(found)
-        line["stack"] = _stack(found)
+        line["frames"] = _stack(found)
     return line
 
 
@@ -152,4 +153,7 @@ def _stack(error: BaseException) -> list[str]:
 
 
 def _to_json(_: object, __: str, line: MutableMapping[str, Any]) -> str:
-    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a lone surrogate, a number beyond 64 bits
+        return json.dumps(line, default=str)

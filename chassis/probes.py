@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from prometheus_client.exposition import choose_encoder
@@ -35,7 +35,7 @@ class Probes:
         self._loops: dict[str, tuple[Callable[[], float], float]] = {}
         self._checks: dict[str, Check] = {}
         self._check_seconds = check_seconds
-        self.stopping = False
+        self.state: Literal["starting", "running", "stopping"] = "running"
 
     def add_liveness(self, name: str, age: Callable[[], float], limit: float) -> None:
         """Watch a loop: not live when `age()` (seconds since its last turn) exceeds `limit`."""
@@ -61,8 +61,8 @@ class Probes:
 
     async def unready(self) -> dict[str, str]:
         """The checks that say no, and why. All are asked at once."""
-        if self.stopping:
-            return {"process": "stopping"}
+        if self.state != "running":
+            return {"process": self.state}
         reasons = await asyncio.gather(*(self._ask(check) for check in self._checks.values()))
         return {name: reason for name, reason in zip(self._checks, reasons, strict=True) if reason is not None}
 
@@ -77,7 +77,7 @@ class Probes:
             return None
         return answer or "not ready"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
         """Answer one HTTP request."""
         if scope["type"] != "http":
             return

@@ -55,11 +55,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003  the signature is pydantic's
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment and nothing else: no .env file that happens to lie in the folder."""
         environ = _environ.get()
@@ -191,7 +191,9 @@ class HttpSettings(Settings):
     """Where a process that serves HTTP listens."""
 
     http_host: str = Field("127.0.0.1", description="Address to listen on.", examples=["0.0.0.0"])
-    http_port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.", examples=["8080"])
+    http_port: int = Field(
+        8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.", examples=["8080"]
+    )
 
 
 def http_url(value: str) -> str:
@@ -282,5 +284,5 @@ def _message(problems: list[Problem], fields: Mapping[str, FieldInfo]) -> str:
 
 
 def _exit(message: str) -> NoReturn:
-    print(message, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{message}\n")
     raise SystemExit(EXIT_CONFIGURATION)
