@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from chassis.dead_letters import raw_dead_letter_headers
+from chassis.dead_letters import PREFIX
 
 from chassis import metrics
 from chassis.error_text import describe
@@ -97,9 +97,15 @@ class Intake:
         log.warning(
             "payload breaks the parser, kept in the dead letters", platform=self._platform, error=describe(error)
         )
-        headers = raw_dead_letter_headers(
-            consumer=self._process, topic=EVENTS_TOPIC, cause="unparsable", error=describe(error)
-        )
+        said = {
+            "consumer": self._process,
+            "topic": EVENTS_TOPIC,
+            "cause": "unparsable",
+            "error": describe(error),
+            "attempts": "1",
+            "at": datetime.now(UTC).isoformat(),
+        }
+        headers = [(PREFIX + name, text.encode()) for name, text in said.items()]
         await self._publish([Encoded(dead_topic(EVENTS_TOPIC), self._platform.encode(), body, headers)])
 
     async def _publish(self, records: list[Encoded]) -> None:

@@ -1,0 +1,65 @@
+"""`okno tickets`: list, show and answer tickets through the ticketing API."""
+
+import uuid
+from typing import Annotated, Any
+
+import typer
+
+from cli.api import call, pages
+from cli.output import show_fields, show_json, show_table
+
+app = typer.Typer(help="List, show and answer tickets through the ticketing API.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@app.command("list")
+def list_tickets(
+    status: Annotated[str | None, typer.Option(help="new, open, pending, on_hold, solved, closed, comment_deleted")] = None,
+    queue: Annotated[str | None, typer.Option(help="only this queue")] = None,
+    assignee: Annotated[str | None, typer.Option(help="an agent's id, or none")] = None,
+    platform: Annotated[str | None, typer.Option(help="slack or telegram")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="how many at the most")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List tickets, the latest change first."""
+    items = pages("/tickets", limit, status=status, queue=queue, assignee=assignee, platform=platform)
+    if as_json:
+        show_json(items)
+        return
+    rows = [
+        (t["number"], t["status"], t["queue"], (t.get("requester") or {}).get("name"), t["subject"], t["id"]) for t in items
+    ]
+    show_table(("number", "status", "queue", "requester", "subject", "id"), rows, empty="No tickets.")
+
+
+@app.command("show")
+def show_ticket(ticket: str, as_json: Json = False) -> None:
+    """Show one ticket (by its id) with its messages."""
+    shown: dict[str, Any] = call("GET", f"/tickets/{ticket}")
+    messages = pages(f"/tickets/{ticket}/messages", 1000)
+    if as_json:
+        show_json({**shown, "messages": messages})
+        return
+    simple = {name: value for name, value in shown.items() if not isinstance(value, dict | list)}
+    show_fields({**simple, "requester": (shown.get("requester") or {}).get("name"), "tags": ", ".join(shown.get("tags") or ())})
+    for message in messages:
+        author = message["author"]
+        typer.secho(f"\n{message['created_at']}  {author.get('name') or author['kind']} ({author['kind']})", bold=True)
+        typer.echo(message["text"])
+        marks = [name.removesuffix("_at") for name in ("edited_at", "deleted_at") if message.get(name)]
+        if delivery := message.get("delivery"):
+            marks.append(" ".join(filter(None, ("delivery", delivery["state"], delivery.get("error")))))
+        if marks:
+            typer.secho(f"[{', '.join(marks)}]", dim=True)
+
+
+@app.command("reply")
+def reply(
+    ticket: str,
+    text: str,
+    mention: Annotated[list[str] | None, typer.Option(help="an agent's id; may be given several times")] = None,
+) -> None:
+    """Answer a ticket: TEXT (CommonMark) appears in the customer's thread or dialog."""
+    body = {"text": text, "mentions": mention or []}
+    message = call("POST", f"/tickets/{ticket}/replies", json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+    typer.echo(f"{message['id']} {message['delivery']['state']}")
