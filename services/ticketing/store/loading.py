@@ -1,0 +1,170 @@
+"""Everything that a batch of commands can touch, read once: what is there, then the tickets, locked in id order."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from chassis.database import Connection
+from contracts.chat_receipts_v1 import DeliveryChanged
+from contracts.keys import channel_of_message, channel_of_place
+from contracts.ticket_commands_v1 import (
+    CloseTicket,
+    MoveChannel,
+    PlaceMessage,
+    RecordAutomaticAnswer,
+    RecordReaction,
+    RemoveMessage,
+    ReviseMessage,
+    TicketCommand,
+)
+from services.ticketing.domain.book import Aliases, Book
+from services.ticketing.domain.ticket import Ticket
+from services.ticketing.store import messages, tickets
+
+# $1 command ids, $2 message keys, $3 channel keys, $4 person keys, $5 delivery ids,
+# $6 places where a ticket may be opened, $7 numbers wanted beyond one for each of them that has no active ticket
+_FACTS = f"""
+SELECT 'command' AS kind, command_id AS key, NULL AS value FROM commands WHERE command_id = ANY($1::text[])
+UNION ALL SELECT 'message', id, NULL FROM messages WHERE id = ANY($2::text[])
+UNION ALL SELECT 'posted', message_key, message_id FROM posted_keys WHERE message_key = ANY($2::text[])
+UNION ALL SELECT 'alias', old_channel_key, channel_key FROM channel_aliases
+    WHERE old_channel_key = ANY($3::text[]) OR channel_key = ANY($3::text[])
+UNION ALL SELECT 'name', person_key, name FROM identities WHERE person_key = ANY($4::text[]) AND name IS NOT NULL
+UNION ALL SELECT 'contact', person_key, contact_id FROM identities WHERE person_key = ANY($4::text[])
+UNION ALL SELECT 'receipt', delivery_id, receipt::text FROM early_receipts WHERE delivery_id = ANY($5::text[])
+UNION ALL SELECT 'number', nextval('ticket_numbers')::text, NULL FROM generate_series(1, $7::int + (
+    SELECT count(*)::int FROM unnest($6::text[]) AS place
+    WHERE NOT EXISTS (SELECT FROM tickets WHERE place_key = place AND status IN {tickets.ACTIVE})
+))"""  # noqa: S608
+_NUMBERS = "SELECT nextval('ticket_numbers') FROM generate_series(1, $1)"
+_MORE_MESSAGES = """
+SELECT 'message' AS kind, id AS key, NULL AS value FROM messages WHERE id = ANY($1::text[])
+UNION ALL SELECT 'posted', message_key, message_id FROM posted_keys WHERE message_key = ANY($1::text[])"""
+
+
+@dataclass(slots=True)
+class Needs:
+    """What commands and receipts name; dicts are ordered sets."""
+
+    commands: dict[str, None] = field(default_factory=dict)
+    keys: dict[str, None] = field(default_factory=dict)
+    targets: dict[str, None] = field(default_factory=dict)
+    places: dict[str, None] = field(default_factory=dict)
+    opening: dict[str, None] = field(default_factory=dict)
+    people: dict[str, None] = field(default_factory=dict)
+    deliveries: dict[str, None] = field(default_factory=dict)
+    moving: dict[str, None] = field(default_factory=dict)
+    closes: int = 0
+
+    def add(self, command: TicketCommand) -> None:
+        self.commands[command.command_id] = None
+        match command:
+            case PlaceMessage():
+                self.keys[command.message.message_key] = None
+                self.places[command.place.key] = None
+                if command.open is not None:
+                    self.opening[command.place.key] = None
+                    self.people[command.message.author.key] = None
+            case ReviseMessage() | RemoveMessage() | RecordReaction():
+                self.keys[command.message_key] = self.targets[command.message_key] = None
+            case CloseTicket():
+                self.places[command.place_key] = None
+                self.closes += 1
+            case RecordAutomaticAnswer():
+                self.places[command.place.key] = None
+                self.deliveries[command.reply_id] = None
+            case MoveChannel():
+                self.moving[command.channel_key] = None
+            case _:
+                raise TypeError(f"{type(command).__name__} is no ticket command")
+
+    def add_receipt(self, receipt: DeliveryChanged) -> None:
+        self.deliveries[receipt.delivery_id] = None
+
+    @property
+    def channels(self) -> list[str]:
+        """Channels whose other names matter."""
+        named = {channel_of_message(key) for key in self.keys} | {channel_of_place(key) for key in self.places}
+        return sorted(named | set(self.moving))
+
+
+async def load_book(connection: Connection, needs: Needs) -> Book:
+    """Locks the tickets concerned until the transaction ends."""
+    book = Book()
+    await _load_facts(connection, needs, book)
+    named = [candidate for key in needs.targets for candidate in book.aliases.message_keys(key)]
+    wanted = [*(book.posted.get(key, key) for key in named), *needs.deliveries]
+    places = {book.aliases.place(key) for key in needs.places}
+    rows = await connection.fetch(tickets.LOCK_CONCERNED, wanted, list(places), list(needs.moving))
+    for row in rows:
+        ticket = tickets.ticket_of(row)
+        book.tickets[ticket.id] = ticket
+        key = ticket.state.place_key
+        if key in places:
+            known = book.places.get(key)
+            if known is None or _rank(ticket) > _rank(book.tickets[known]):
+                book.places[key] = ticket.id
+    if wanted:
+        for row in await connection.fetch(messages.BY_IDS, wanted):
+            message = messages.message_of(row)
+            book.messages[message.id] = message
+            book.stored.add(message.id)
+    missing = (
+        sum(1 for key in {book.aliases.place(key) for key in needs.opening} if not _has_active(book, key))
+        + needs.closes
+        - len(book.numbers)
+    )
+    if missing > 0:
+        book.numbers += [row[0] for row in await connection.fetch(_NUMBERS, missing)]
+    return book
+
+
+async def _load_facts(connection: Connection, needs: Needs, book: Book) -> None:
+    rows = await connection.fetch(
+        _FACTS,
+        list(needs.commands),
+        list(needs.keys),
+        needs.channels,
+        list(needs.people),
+        list(needs.deliveries),
+        list(needs.opening),
+        needs.closes if needs.opening else 0,
+    )
+    aliases = [(row["key"], row["value"]) for row in rows if row["kind"] == "alias"]
+    _take(book, ((row["kind"], row["key"], row["value"]) for row in rows))
+    if aliases:
+        book.aliases = Aliases(aliases)
+        others = {name for key in needs.keys for name in book.aliases.message_keys(key)} - set(needs.keys)
+        if others:
+            more = await connection.fetch(_MORE_MESSAGES, list(others))
+            _take(book, ((row["kind"], row["key"], row["value"]) for row in more))
+
+
+def _take(book: Book, facts: Iterable[tuple[str, str, str]]) -> None:
+    for kind, key, value in facts:
+        match kind:
+            case "command":
+                book.applied.add(key)
+            case "message":
+                book.stored.add(key)
+            case "posted":
+                book.posted[key] = value
+            case "name":
+                book.names[key] = value
+            case "contact":
+                book.contacts[key] = value
+            case "receipt":
+                book.early_receipts[key] = DeliveryChanged.model_validate_json(value)
+            case "number":
+                book.numbers.append(int(key))
+            case _:  # aliases, taken by the caller
+                pass
+
+
+def _rank(ticket: Ticket) -> tuple[bool, float, int]:
+    ended = ticket.state.ended_at
+    return ticket.is_active, 0.0 if ended is None else ended.timestamp(), ticket.state.number
+
+
+def _has_active(book: Book, place_key: str) -> bool:
+    ticket = book.ticket_in(place_key)
+    return ticket is not None and ticket.is_active

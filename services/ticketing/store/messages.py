@@ -1,0 +1,149 @@
+"""Rows of messages, their former texts and reactions."""
+
+from typing import Any
+
+import asyncpg
+from pydantic import TypeAdapter
+
+from contracts.chat import Attachment, Person
+from contracts.keys import MessageKey
+from contracts.ticket_events_v1 import Revision
+from services.ticketing.domain.ticket import AuthorKind, Delivery, Message, MessageKind, Reaction
+from services.ticketing.store.rows import Column, insert, join, to_json, update
+
+SELECT = """
+SELECT m.*,
+    CASE WHEN m.revision_count > 0 THEN (
+        SELECT json_agg(json_build_object('text', text, 'replaced_at', replaced_at) ORDER BY number)
+        FROM revisions WHERE message_id = m.id
+    )::text END AS revisions,
+    CASE WHEN m.reaction_count > 0 THEN (
+        SELECT json_agg(json_build_object('person_key', person_key, 'name', name, 'added', added, 'at', at)
+            ORDER BY at, person_key, name)
+        FROM reactions WHERE message_id = m.id
+    )::text END AS reactions
+FROM messages m"""
+
+BY_IDS = f"{SELECT} WHERE m.id = ANY($1::text[])"
+ONE_OF_TICKET = f"{SELECT} WHERE m.ticket_id = $1 AND m.id = $2"
+
+_revisions = TypeAdapter(tuple[Revision, ...])
+_reactions = TypeAdapter(tuple[Reaction, ...])
+_attachments = TypeAdapter(tuple[Attachment, ...])
+_people = TypeAdapter(tuple[Person, ...])
+
+
+def message_of(row: asyncpg.Record) -> Message:
+    return Message(
+        id=row["id"],
+        ticket_id=row["ticket_id"],
+        kind=MessageKind(row["kind"]),
+        author_kind=AuthorKind(row["author_kind"]),
+        text=row["text"],
+        sent_at=row["sent_at"],
+        ordinal=row["ordinal"],
+        conversation_id=row["conversation_id"],
+        author_key=row["author_key"],
+        author_name=row["author_name"],
+        agent_id=row["agent_id"],
+        thread=row["thread"],
+        reply_to=row["reply_to"],
+        attachments=_attachments.validate_json(row["attachments"]) if row["attachments"] else (),
+        mentions=_people.validate_json(row["mentions"]) if row["mentions"] else (),
+        context=row["context"],
+        edited_at=row["edited_at"],
+        deleted_at=row["deleted_at"],
+        revisions=_revisions.validate_json(row["revisions"]) if row["revisions"] else (),
+        reactions=_reactions.validate_json(row["reactions"]) if row["reactions"] else (),
+        delivery=_delivery(row),
+        traceparent=row["traceparent"],
+    )
+
+
+def _delivery(row: asyncpg.Record) -> Delivery | None:
+    if row["delivery_state"] is None:
+        return None
+    return Delivery(
+        state=row["delivery_state"],
+        operation=row["delivery_operation"],
+        attempts=row["delivery_attempts"],
+        error_code=row["delivery_error_code"],
+        error=row["delivery_error"],
+        version=row["delivery_version"],
+        message_keys=tuple(MessageKey(key) for key in row["delivery_keys"] or ()),
+    )
+
+
+def _of_delivery(name: str) -> Any:
+    return lambda m: None if m.delivery is None else getattr(m.delivery, name)
+
+
+_CHANGING: tuple[Column[Message], ...] = (
+    Column("id", "text", lambda m: m.id),
+    Column("text", "text", lambda m: m.text),
+    Column("attachments", "jsonb", lambda m: to_json(list(m.attachments)) if m.attachments else None),
+    Column("edited_at", "timestamptz", lambda m: m.edited_at),
+    Column("deleted_at", "timestamptz", lambda m: m.deleted_at),
+    Column("revision_count", "int", lambda m: len(m.revisions)),
+    Column("reaction_count", "int", lambda m: len(m.reactions)),
+    Column("delivery_state", "text", _of_delivery("state")),
+    Column("delivery_operation", "text", _of_delivery("operation")),
+    Column("delivery_attempts", "int", _of_delivery("attempts")),
+    Column("delivery_error_code", "text", _of_delivery("error_code")),
+    Column("delivery_error", "text", _of_delivery("error")),
+    Column("delivery_version", "bigint", _of_delivery("version")),
+    Column("delivery_keys", "list", lambda m: None if m.delivery is None else join(m.delivery.message_keys)),
+)
+_FIXED: tuple[Column[Message], ...] = (
+    Column("ticket_id", "text", lambda m: m.ticket_id),
+    Column("conversation_id", "text", lambda m: m.conversation_id),
+    Column("kind", "text", lambda m: m.kind.value),
+    Column("author_kind", "text", lambda m: m.author_kind.value),
+    Column("author_key", "text", lambda m: m.author_key),
+    Column("author_name", "text", lambda m: m.author_name),
+    Column("agent_id", "text", lambda m: m.agent_id),
+    Column("sent_at", "timestamptz", lambda m: m.sent_at),
+    Column("ordinal", "bigint", lambda m: m.ordinal),
+    Column("thread", "text", lambda m: m.thread),
+    Column("reply_to", "text", lambda m: m.reply_to),
+    Column("mentions", "jsonb", lambda m: to_json(list(m.mentions)) if m.mentions else None),
+    Column("context", "boolean", lambda m: m.context),
+    Column("traceparent", "text", lambda m: m.traceparent),
+)
+COLUMNS = _CHANGING + _FIXED
+UPDATE_COLUMNS = _CHANGING
+UPDATE = update("messages", "id", _CHANGING)
+
+
+def insert_messages(first: int) -> str:
+    """A message that is there already stays as it is; the caller sees fewer rows than it gave."""
+    return insert("messages", COLUMNS, first=first, after="ON CONFLICT DO NOTHING RETURNING 1")
+
+
+RevisionRow = tuple[str, int, Revision]
+REVISION_COLUMNS: tuple[Column[RevisionRow], ...] = (
+    Column("message_id", "text", lambda r: r[0]),
+    Column("number", "int", lambda r: r[1]),
+    Column("text", "text", lambda r: r[2].text),
+    Column("replaced_at", "timestamptz", lambda r: r[2].replaced_at),
+)
+INSERT_REVISIONS = insert("revisions", REVISION_COLUMNS, after="ON CONFLICT DO NOTHING")
+
+ReactionRow = tuple[str, Reaction]
+REACTION_COLUMNS: tuple[Column[ReactionRow], ...] = (
+    Column("message_id", "text", lambda r: r[0]),
+    Column("person_key", "text", lambda r: r[1].person_key),
+    Column("name", "text", lambda r: r[1].name),
+    Column("added", "boolean", lambda r: r[1].added),
+    Column("at", "timestamptz", lambda r: r[1].at),
+)
+UPSERT_REACTIONS = insert(
+    "reactions",
+    REACTION_COLUMNS,
+    after="ON CONFLICT (message_id, person_key, name) DO UPDATE SET added = excluded.added, at = excluded.at "
+    "WHERE reactions.at < excluded.at",
+)
+
+INSERT_POSTED = """
+INSERT INTO posted_keys (message_key, message_id)
+SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING"""

@@ -1,0 +1,178 @@
+"""What a transaction did, written in few statements: each row once, with its ledger, history and events.
+
+A row that another transaction wrote first shows as a missing count: the batch is rolled back and tried again, and then
+sees that row. Nothing is overwritten.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+
+from chassis import outbox
+from chassis.database import Connection
+from chassis.errors import Transient
+from contracts.keys import PersonKey
+from services.ticketing.domain.book import Book, Done
+from services.ticketing.domain.change import TicketChange
+from services.ticketing.domain.ticket import printable
+from services.ticketing.store import messages, tickets
+from services.ticketing.store.rows import Column, arrays, insert, model_json, to_json
+
+SOURCE = "okno/ticketing"
+
+
+def _changes_json(change: TicketChange) -> str:
+    changes = change.event.changes
+    return to_json({name: {"old": one.old, "new": one.new} for name, one in changes.items()}) if changes else "{}"
+
+
+_HISTORY: tuple[Column[TicketChange], ...] = (
+    Column("ticket_id", "text", lambda c: c.event.ticket_id),
+    Column("version", "bigint", lambda c: c.event.version),
+    Column("at", "timestamptz", lambda c: c.event.at),
+    Column("kind", "text", lambda c: c.event.kind.value),
+    Column("cause_kind", "text", lambda c: c.event.cause.kind),
+    Column("cause_id", "text", lambda c: c.event.cause.id),
+    Column("actor_kind", "text", lambda c: c.event.cause.actor.kind.value),
+    Column("actor_id", "text", lambda c: c.event.cause.actor.id),
+    Column("actor_name", "text", lambda c: c.event.cause.actor.name),
+    Column("changes", "jsonb", _changes_json),
+    Column("message_id", "text", lambda c: None if c.message is None else c.message.id),
+    Column("traceparent", "text", lambda c: c.traceparent),
+)
+_COMMANDS: tuple[Column[Done], ...] = (
+    Column("command_id", "text", lambda d: d.command_id),
+    Column("outcome", "text", lambda d: d.outcome),
+    Column("ticket_id", "text", lambda d: d.ticket_id),
+)
+
+
+_T = 1
+_C = _T + len(tickets.COLUMNS)
+_M = _C + len(tickets.CONVERSATION_COLUMNS)
+_H = _M + len(messages.COLUMNS)
+_D = _H + len(_HISTORY)
+_AT = _D + len(_COMMANDS)
+_SAVE = f"""
+WITH t AS ({tickets.insert_tickets(_T)}),
+c AS ({tickets.insert_conversations(_C)}),
+m AS ({messages.insert_messages(_M)}),
+h AS ({insert("history", _HISTORY, first=_H)}),
+d AS (
+    INSERT INTO commands (command_id, outcome, ticket_id, applied_at)
+    SELECT r.*, ${_AT}::timestamptz
+    FROM unnest(${_D}::text[], ${_D + 1}::text[], ${_D + 2}::text[]) AS r
+    ON CONFLICT DO NOTHING RETURNING 1
+)
+SELECT (SELECT count(*) FROM t) AS tickets, (SELECT count(*) FROM m) AS messages, (SELECT count(*) FROM d) AS commands
+"""  # noqa: S608
+
+# A requester known from messages only: a profile, which may be here already, knows better.
+_REQUESTERS = """
+WITH people AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS p(person_key, contact_id, name)
+), c AS (
+    INSERT INTO contacts (id, created_at) SELECT contact_id, $4 FROM people ORDER BY 1 ON CONFLICT DO NOTHING
+)
+INSERT INTO identities (person_key, contact_id, name) SELECT * FROM people ORDER BY 1
+ON CONFLICT (person_key) DO UPDATE SET name = excluded.name
+WHERE identities.profile_at IS NULL AND excluded.name IS NOT NULL AND identities.name IS DISTINCT FROM excluded.name"""
+
+_KEEP_RECEIPTS = """
+INSERT INTO early_receipts (delivery_id, version, receipt, arrived_at)
+SELECT r.id, r.version, r.receipt::jsonb, now()
+FROM unnest($1::text[], $2::bigint[], $3::text[]) AS r(id, version, receipt)
+ON CONFLICT (delivery_id) DO UPDATE SET version = excluded.version, receipt = excluded.receipt
+WHERE early_receipts.version < excluded.version"""
+_USE_RECEIPTS = "DELETE FROM early_receipts WHERE delivery_id = ANY($1::text[])"
+_MOVED = "UPDATE channel_aliases SET channel_key = $2 WHERE channel_key = $1"
+_ALIAS = """
+INSERT INTO channel_aliases (old_channel_key, channel_key, moved_at) VALUES ($1, $2, $3)
+ON CONFLICT (old_channel_key) DO UPDATE SET channel_key = excluded.channel_key"""
+
+
+async def save_book(connection: Connection, book: Book, at: datetime, rows: Sequence[outbox.OutboxRow] = ()) -> None:
+    """Write what changed, and the outbox: its events and `rows`, in this order. Raises Transient on a conflict."""
+    try:
+        await _save(connection, book, at)
+    except asyncpg.UniqueViolationError as error:
+        raise Transient("another transaction changed the same place; the batch is tried again") from error
+    events = [
+        outbox.row(change.event, source=SOURCE, time=change.event.at, traceparent=change.traceparent)
+        for change in book.changes
+    ]
+    await outbox.add(connection, [*events, *rows])
+
+
+async def _save(connection: Connection, book: Book, at: datetime) -> None:
+    if book.changed:
+        await _update_tickets(connection, book)
+    await _save_moves(connection, book)
+    if book.requesters:
+        await _save_requesters(connection, book, at)
+    if book.changes or book.done:
+        await _insert(connection, book, at)
+    if book.changed_messages:
+        changed = [book.messages[one] for one in sorted(book.changed_messages)]
+        await connection.execute(messages.UPDATE, *arrays(messages.UPDATE_COLUMNS, changed))
+    await _save_details(connection, book)
+
+
+async def _update_tickets(connection: Connection, book: Book) -> None:
+    changed = [book.tickets[one] for one in sorted(book.changed)]
+    await connection.execute(tickets.UPDATE, *arrays(tickets.UPDATE_COLUMNS, changed))
+
+
+async def _save_moves(connection: Connection, book: Book) -> None:
+    for old, channel, at in book.moved:
+        await connection.execute(_MOVED, old, channel.key)
+        await connection.execute(_ALIAS, old, channel.key, at)
+
+
+async def _save_requesters(connection: Connection, book: Book, at: datetime) -> None:
+    people: list[PersonKey] = sorted(book.requesters)
+    contacts = {t.state.requester.key: t.state.requester.id for t in map(book.tickets.__getitem__, book.opened)}
+    names = [None if (name := book.requesters[key]) is None else printable(name) for key in people]
+    await connection.execute(_REQUESTERS, people, [contacts[key] for key in people], names, at)
+
+
+async def _insert(connection: Connection, book: Book, at: datetime) -> None:
+    opened = [book.tickets[one] for one in sorted(book.opened)]
+    conversations = [row for ticket in opened for row in tickets.conversation_rows(ticket)]
+    if book.moved:
+        conversations += [row for one in sorted(book.changed) for row in tickets.conversation_rows(book.tickets[one])]
+    added = [book.messages[one] for one in sorted(book.added_messages)]
+    counts = await connection.fetchrow(
+        _SAVE,
+        *arrays(tickets.COLUMNS, opened),
+        *arrays(tickets.CONVERSATION_COLUMNS, conversations),
+        *arrays(messages.COLUMNS, added),
+        *arrays(_HISTORY, book.changes),
+        *arrays(_COMMANDS, sorted(book.done, key=lambda done: done.command_id)),
+        at,
+    )
+    if counts is None or tuple(counts) != (len(opened), len(added), len(book.done)):
+        raise Transient("another transaction stored the same place, message or command; the batch is tried again")
+
+
+async def _save_details(connection: Connection, book: Book) -> None:
+    touched = [book.messages[one] for one in sorted(book.added_messages | book.changed_messages)]
+    former = [(m.id, number, one) for m in touched for number, one in enumerate(m.revisions)]
+    if former:
+        await connection.execute(messages.INSERT_REVISIONS, *arrays(messages.REVISION_COLUMNS, former))
+    reactions = [(m.id, one) for m in touched for one in m.reactions]
+    if reactions:
+        await connection.execute(messages.UPSERT_REACTIONS, *arrays(messages.REACTION_COLUMNS, reactions))
+    if book.new_posted:
+        await connection.execute(messages.INSERT_POSTED, list(book.new_posted), list(book.new_posted.values()))
+    if book.kept_receipts:
+        kept = sorted(book.kept_receipts.items())
+        await connection.execute(
+            _KEEP_RECEIPTS,
+            [key for key, _ in kept],
+            [receipt.version for _, receipt in kept],
+            [model_json(receipt) for _, receipt in kept],
+        )
+    if book.used_receipts:
+        await connection.execute(_USE_RECEIPTS, list(book.used_receipts))
