@@ -1,0 +1,285 @@
+"""A batch is one transaction: positions first, then the handler's changes, then the dead letters; all of it or nothing.
+
+Three ways to handle records, chosen by what earlier attempts came to (chassis/attempts.py): all in one go; one
+savepoint a record, so that the culprit is found and its neighbours are applied once; or buried without being handled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from aiokafka import TopicPartition
+
+from chassis import dead_letter_share, metrics, outbox, positions
+from chassis.attempts import Attempt, Attempts
+from chassis.clock import Clock
+from chassis.database import Connection, Database
+from chassis.dead_letter_share import Limit, Share, TooManyDeadLetters
+from chassis.dead_letters import bury
+from chassis.error_text import describe
+from chassis.errors import Fate, cause_of, fate_of
+from chassis.faults import fault_point
+from chassis.fence import Verdict, judge
+from chassis.logs import get_logger
+from chassis.positions import Claim, LogGap
+from chassis.records import Culprit, Decode, Polled, ProcessKiller, Raw, Record, decode_all
+
+Handle: TypeAlias = Callable[[Sequence[Record], Connection], Awaitable[None]]
+Compacted: TypeAlias = Callable[[str], bool]
+DeadLetterLane: TypeAlias = Callable[[str, int], int]
+
+log = get_logger("consumer")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a batch. `positions` are stored; `seek` are partitions to be read again from an offset."""
+
+    positions: Mapping[TopicPartition, int]
+    seek: Mapping[TopicPartition, int]
+    handled: int = 0
+    dead: int = 0
+
+
+@dataclass(slots=True)
+class _Claimed:
+    """What is left of a batch behind the fence."""
+
+    kept: Polled = field(default_factory=dict)
+    goals: dict[TopicPartition, int] = field(default_factory=dict)
+    seek: dict[TopicPartition, int] = field(default_factory=dict)
+
+
+class UnknownPosition(Exception):
+    """A partition of the batch has no stored position: it isn't this process's any more, or not yet."""
+
+
+class Batches:
+    """Handles batches of one consumer. Nothing of it knows Kafka."""
+
+    def __init__(
+        self,
+        *,
+        consumer: str,
+        process: str,
+        database: Database,
+        handle: Handle,
+        decode: Decode | None,
+        compacted: Compacted,
+        clock: Clock,
+        limit: Limit,
+        dead_letter_lane: DeadLetterLane,
+        fault_prefix: str,
+    ) -> None:
+        self._consumer = consumer
+        self._process = process
+        self._database = database
+        self._handle = handle
+        self._decode = decode
+        self._compacted = compacted
+        self._clock = clock
+        self._limit = limit
+        self._share = Share(limit)
+        self._prepared = False
+        self._dead_letter_lane = dead_letter_lane
+        self._fault_prefix = fault_prefix
+        self.attempts = Attempts(consumer, database)
+
+    async def prepare(self) -> None:
+        """Read what former processes of this name left."""
+        if not self._prepared:
+            async with self._database.pool.acquire() as connection:
+                self._share = await dead_letter_share.load(connection, self._consumer, self._process, self._limit)
+            self._prepared = True
+
+    async def whole(self, polled: Polled, fetched_from: Mapping[TopicPartition, int]) -> Outcome:
+        """All records in one go. Raises what the handler raises; then nothing has happened."""
+        begun = time.perf_counter()
+        records, culprits = decode_all(polled, self._decode, self._compacted)
+        async with self._database.transaction() as connection:
+            claimed = await self._claim(connection, polled, fetched_from)
+            records, culprits = _behind_fence(polled, claimed, records, culprits)
+            if records:
+                await self._handle(records, connection)
+            await self._conclude(connection, claimed, culprits)
+        return await self._committed(begun, claimed, records, culprits)
+
+    async def one_by_one(
+        self,
+        polled: Polled,
+        fetched_from: Mapping[TopicPartition, int],
+        attempts: Mapping[TopicPartition, Attempt],
+        *,
+        bury_all: bool,
+    ) -> Outcome:
+        """One savepoint a record: those that fail for their data are dead-lettered, with `bury_all` all that fail.
+
+        Raises the first other error; then nothing has happened.
+        """
+        begun = time.perf_counter()
+        raws = {(raw.topic, raw.partition, raw.offset): raw for batch in polled.values() for raw in batch}
+        records, culprits = decode_all(polled, self._decode, self._compacted)
+        async with self._database.transaction() as connection:
+            claimed = await self._claim(connection, polled, fetched_from)
+            records, culprits = _behind_fence(polled, claimed, records, culprits)
+            fine: list[Record] = []
+            for record in records:
+                try:
+                    async with connection.transaction():
+                        await self._handle([record], connection)
+                except Exception as error:
+                    fate = fate_of(error)
+                    if fate is not Fate.DATA and not (bury_all and fate is Fate.POISON):
+                        raise
+                    number = attempts.get(TopicPartition(record.topic, record.partition), Attempt()).number
+                    raw = raws[record.topic, record.partition, record.offset]
+                    culprits.append(Culprit(raw, error, number))
+                else:
+                    fine.append(record)
+            await self._conclude(connection, claimed, culprits)
+        return await self._committed(begun, claimed, fine, culprits)
+
+    async def buried(self, raw: Raw, fetched_from: Mapping[TopicPartition, int], attempt: Attempt) -> Outcome:
+        """Dead-letter a record that killed its process whenever it was in hand alone."""
+        begun = time.perf_counter()
+        polled = {TopicPartition(raw.topic, raw.partition): [raw]}
+        culprits = [Culprit(raw, ProcessKiller(attempt.deaths_alone), attempt.number)]
+        async with self._database.transaction() as connection:
+            claimed = await self._claim(connection, polled, fetched_from)
+            if not claimed.kept:
+                culprits = []
+            await self._conclude(connection, claimed, culprits)
+        return await self._committed(begun, claimed, [], culprits)
+
+    # --- the parts of a transaction --------------------------------------------------------------------------------
+
+    async def _claim(
+        self, connection: Connection, polled: Polled, fetched_from: Mapping[TopicPartition, int]
+    ) -> _Claimed:
+        """Lock and move the positions; keep what lies behind the fence."""
+        claims = {}
+        for tp, raws in polled.items():
+            first, origin = raws[0].offset, fetched_from.get(tp)
+            gap = origin is not None and origin < first and self._compacted(tp.topic)
+            claims[tp] = Claim(origin if gap and origin is not None else first, raws[-1].offset + 1)
+        stood = await positions.claim(connection, self._consumer, claims)
+        claimed = _Claimed()
+        late: dict[TopicPartition, int] = {}
+        for tp, raws in polled.items():
+            if tp not in stood:
+                raise UnknownPosition(f"{tp.topic} partition {tp.partition}")
+            stored, goal = stood[tp], claims[tp].goal
+            verdict = judge(
+                first=raws[0].offset,
+                fetched_from=fetched_from.get(tp),
+                stored=stored,
+                compacted=self._compacted(tp.topic),
+            )
+            if verdict is not Verdict.GO:
+                metrics.consumer_fenced.labels(self._consumer, verdict.value).inc()
+                log.info(
+                    "position_differs", consumer=self._consumer, topic=tp.topic, partition=tp.partition,
+                    first=raws[0].offset, stored=stored, verdict=verdict.value,
+                )  # fmt: skip
+            if verdict is Verdict.HOLE:
+                what = f"offsets {stored} to {raws[0].offset - 1} are missing in its log"
+                raise LogGap(self._consumer, tp, what, accept=raws[0].offset)
+            if verdict is Verdict.SEEK or goal <= stored:
+                claimed.seek[tp] = stored
+                continue
+            if claims[tp].expected != stored:
+                late[tp] = goal
+            claimed.kept[tp] = [raw for raw in raws if raw.offset >= stored]
+            claimed.goals[tp] = goal
+        if late:
+            await positions.move(connection, self._consumer, late)
+        return claimed
+
+    async def _conclude(self, connection: Connection, claimed: _Claimed, culprits: Sequence[Culprit]) -> None:
+        """Write the dead letters, forget settled attempts."""
+        if culprits:
+            await self._bury(connection, sum(map(len, claimed.kept.values())), culprits)
+        await self.attempts.forget(connection, claimed.goals)
+        await fault_point(f"{self._fault_prefix}.handled")
+
+    async def _bury(self, connection: Connection, total: int, culprits: Sequence[Culprit]) -> None:
+        dead = len(culprits)
+        if self._share.exceeded_by(total, dead):
+            causes = ", ".join(sorted({cause_of(culprit.error) for culprit in culprits}))
+            raise TooManyDeadLetters(
+                f"{self._consumer} would dead-letter {self._share.dead + dead} of its latest "
+                f"{self._share.records + total} records (causes: {causes}). It stops, its position unmoved: mend the "
+                f"cause and start it again, or run: okno dead-letters allow {self._consumer}"
+            )
+        at = self._clock.now()
+        await outbox.add(
+            connection,
+            [
+                bury(
+                    culprit,
+                    consumer=self._consumer,
+                    at=at,
+                    lane=self._dead_letter_lane(culprit.raw.topic, culprit.raw.partition),
+                )
+                for culprit in culprits
+            ],
+        )
+        await dead_letter_share.save(
+            connection,
+            self._consumer,
+            self._process,
+            records=self._share.records + total,
+            dead=self._share.dead + dead,
+        )
+
+    async def _committed(
+        self, begun: float, claimed: _Claimed, records: Sequence[Record], culprits: Sequence[Culprit]
+    ) -> Outcome:
+        self.attempts.proven(claimed.goals)
+        self._share.add(len(records) + len(culprits), len(culprits))
+        await fault_point(f"{self._fault_prefix}.committed")
+        self._observe(begun, records, culprits)
+        return Outcome(claimed.goals, claimed.seek, len(records), len(culprits))
+
+    def _observe(self, begun: float, records: Sequence[Record], culprits: Sequence[Culprit]) -> None:
+        name = self._consumer
+        metrics.consumer_batch_time.labels(name).observe(time.perf_counter() - begun)
+        if records:
+            metrics.consumer_batch_size.labels(name).observe(len(records) + len(culprits))
+            metrics.consumer_records.labels(name, "handled").inc(len(records))
+            oldest = next((record.envelope for record in records if record.envelope is not None), None)
+            if oldest is not None:
+                age = (self._clock.now() - oldest.time).total_seconds()
+                metrics.consumer_event_age.labels(name).observe(max(0.0, age))
+        for culprit in culprits:
+            cause = cause_of(culprit.error)
+            metrics.dead_letters.labels(name, cause).inc()
+            metrics.consumer_records.labels(name, "dead_lettered").inc()
+            log.error(
+                "dead_lettered", consumer=name, topic=culprit.raw.topic, partition=culprit.raw.partition,
+                offset=culprit.raw.offset, cause=cause, error=describe(culprit.error), attempts=culprit.attempts,
+                event_id=_header(culprit.raw, "ce_id"), traceparent=_header(culprit.raw, "traceparent"),
+            )  # fmt: skip
+
+
+def _behind_fence(
+    polled: Polled, claimed: _Claimed, records: list[Record], culprits: list[Culprit]
+) -> tuple[list[Record], list[Culprit]]:
+    """Leave out what the fence left out; usually nothing."""
+    if all(len(claimed.kept.get(tp, ())) == len(raws) for tp, raws in polled.items()):
+        return records, culprits
+    first = {(tp.topic, tp.partition): raws[0].offset for tp, raws in claimed.kept.items()}
+
+    def kept(one: Record | Raw) -> bool:
+        begin = first.get((one.topic, one.partition))
+        return begin is not None and one.offset >= begin
+
+    return list(filter(kept, records)), [culprit for culprit in culprits if kept(culprit.raw)]
+
+
+def _header(raw: Raw, name: str) -> str | None:
+    found = next((value for key, value in raw.headers if key == name), None)
+    return None if found is None else found.decode(errors="replace")[:256]

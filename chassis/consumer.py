@@ -1,0 +1,448 @@
+"""The one loop by which a service consumes: state and position move together, whatever happens to the process.
+
+    consumer = Consumer(name="router", topics=["chat.events.v1"], database=database, kafka=settings,
+                        handle=handle, process="router-0", after_commit=publish)
+    process.spawn("consumer", consumer.run(), stop=consumer.stop)
+
+Each turn takes what is there, hands it to `handle(records, connection)` inside a transaction that has locked and moved
+the positions (chassis/batches.py), and goes on. The database alone says where to read: a lost callback, a stopped
+process that comes back, a failed batch or a doubtful commit only lead to reading again from the stored position.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from chassis import metrics, positions
+from chassis.assignment import Listener, checked_positions
+from chassis.attempts import Attempt, Step
+from chassis.backoff import Backoff
+from chassis.batches import Batches, Handle, Outcome, UnknownPosition
+from chassis.clock import Clock, SystemClock
+from chassis.database import Database
+from chassis.dead_letter_share import Limit
+from chassis.error_text import describe
+from chassis.errors import Fate, Transient, cause_of, fate_of
+from chassis.faults import fault_point
+from chassis.group_offsets import GroupOffsets
+from chassis.kafka import make_consumer
+from chassis.logs import get_logger
+from chassis.records import Decode, Polled, Record, is_compacted
+from chassis.settings import KafkaSettings
+from contracts.codec import decode as decode_record
+
+__all__ = ["Consumer", "Handle", "Record"]
+
+POLL_MS = 1000
+TURN_SECONDS = 1.0
+STOP_SECONDS = 5.0
+
+log = get_logger("consumer")
+
+
+class Consumer:
+    """A consumer group's member. `name` is the group and the key of its positions, `process` the static membership.
+
+    `after_commit` runs after each commit, before the next batch: once more after a failure, so it must bear repetition.
+    `on_assigned` runs before the first batch of an assignment. `decode` None hands on raw records, undecoded.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        topics: Sequence[str],
+        database: Database,
+        kafka: KafkaSettings,
+        handle: Handle,
+        process: str,
+        after_commit: Callable[[], Awaitable[None]] | None = None,
+        on_assigned: Callable[[frozenset[tuple[str, int]]], Awaitable[None]] | None = None,
+        max_records: int = 500,
+        fault_prefix: str | None = None,
+        decode: Decode | None = decode_record,
+        compacted: Callable[[str], bool] = is_compacted,
+        dead_letter_lane: Callable[[str, int], int] = lambda _topic, _partition: 0,
+        dead_letter_limit: Limit | None = None,
+        backoff: Backoff | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.name = name
+        self._topics = list(topics)
+        self._database = database
+        self._settings = kafka
+        self._process = process
+        self._after_commit = after_commit
+        self._on_assigned = on_assigned
+        self._max_records = max_records
+        self._fault_prefix = fault_prefix or name
+        self._backoff = backoff or Backoff()
+        self._clock = clock or SystemClock()
+        self._batches = Batches(
+            consumer=name,
+            process=process,
+            database=database,
+            handle=handle,
+            decode=decode,
+            compacted=compacted,
+            clock=self._clock,
+            limit=dead_letter_limit or Limit(),
+            dead_letter_lane=dead_letter_lane,
+            fault_prefix=self._fault_prefix,
+        )
+        self._stopping = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._last_turn = self._clock.monotonic()
+        self._assigned: frozenset[TopicPartition] | None = None
+        """What Kafka assigned and the loop hasn't taken on yet."""
+        self._owned: frozenset[TopicPartition] | None = None
+        """What this process reads; None before the first assignment and between two."""
+        self._next: dict[TopicPartition, int] = {}
+        """The offset from which each partition's next records are fetched."""
+        self._seek_all = False
+        """Something failed: read again from the stored positions."""
+        self._commit_pending = False
+        """`after_commit` is due, or may be."""
+        self._poll: asyncio.Task[Any] | None = None
+        self._group_offsets: GroupOffsets | None = None
+        self._committing: asyncio.Task[None] | None = None
+
+    # --- what the owner sees ---------------------------------------------------------------------------------------
+
+    @property
+    def partitions(self) -> set[tuple[str, int]]:
+        """What this process reads now."""
+        return {(tp.topic, tp.partition) for tp in self._owned or ()}
+
+    def ready(self) -> bool:
+        """An assignment is taken on; it may be empty."""
+        return self._owned is not None
+
+    def last_turn_age(self) -> float:
+        """Seconds since the loop last turned. It turns at least once a second, but for a handler that takes longer."""
+        return self._clock.monotonic() - self._last_turn
+
+    def stop(self) -> None:
+        """Finish and commit the batch in hand, then end `run`. The membership is kept for a successor."""
+        self._stopping.set()
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Consume until `stop`. Raises what only a person or a restart can mend."""
+        consumer = await self._join()
+        if consumer is None:
+            return
+        offsets = self._group_offsets = GroupOffsets(consumer)
+        committing = self._committing = asyncio.create_task(offsets.run(), name=f"{self.name}-group-offsets")
+        try:
+            await self._loop(consumer)
+        except BaseException:
+            await self._withdraw_attempts()
+            raise
+        finally:
+            committing.cancel()
+            await asyncio.wait({committing})
+            await offsets.last()
+            await self._part(consumer)
+
+    # --- joining and parting ---------------------------------------------------------------------------------------
+
+    async def _join(self) -> AIOKafkaConsumer | None:
+        """Start a member; None when stopped meanwhile. Kafka may be away for a while."""
+        failures, since = 0, self._clock.monotonic()
+        while not self._stopping.is_set():
+            consumer = make_consumer(self._settings, group=self.name, instance=self._process)
+            consumer.subscribe(
+                self._topics, listener=Listener(consumer, assigned=self._on_assignment, revoked=self._on_revocation)
+            )
+            starting = asyncio.create_task(consumer.start())
+            stopping = asyncio.create_task(self._stopping.wait())
+            while not (starting.done() or stopping.done()):
+                self._turned()
+                await asyncio.wait({starting, stopping}, timeout=TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not starting.done():
+                starting.cancel()
+                await asyncio.wait({starting})
+                await self._part(consumer)
+                return None
+            error = starting.exception()
+            if error is None:
+                return consumer
+            await self._part(consumer)
+            failures += 1
+            pause = self._backoff.pause(failures, self._clock.monotonic() - since)
+            log.warning("consumer_not_started", consumer=self.name, error=describe(error), failures=failures)
+            if pause is None or not isinstance(error, KafkaError | OSError | TimeoutError):
+                raise error
+            await self._rest(pause)
+        return None
+
+    async def _part(self, consumer: AIOKafkaConsumer) -> None:
+        """Disconnect. A static member doesn't leave its group: its successor gets the same partitions at once."""
+        self._owned = None
+        if self._poll is not None:
+            self._poll.cancel()
+            await asyncio.wait({self._poll})
+            self._poll = None
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await consumer.stop()
+        except (TimeoutError, KafkaError) as error:
+            log.info("consumer_left_untidily", consumer=self.name, error=describe(error))
+
+    def _on_revocation(self) -> None:
+        self._owned = None
+        if self._group_offsets is not None:
+            self._group_offsets.revoked()
+
+    def _on_assignment(self, assigned: frozenset[TopicPartition]) -> None:
+        self._assigned = assigned
+        self._owned = None
+        self._woken.set()
+        metrics.consumer_rebalances.labels(self.name).inc()
+
+    # --- the loop --------------------------------------------------------------------------------------------------
+
+    async def _loop(self, consumer: AIOKafkaConsumer) -> None:
+        failures, since = 0, 0.0
+        while not self._stopping.is_set():
+            try:
+                await self._turn(consumer)
+            except (NoOffsetForPartitionError, UnknownPosition, IllegalStateError):
+                # A rebalance came in between; its listener has stopped all fetching, or will.
+                self._seek_all = True
+            except Exception as error:
+                pause = None
+                if self._retryable(error):
+                    now = self._clock.monotonic()
+                    failures, since = failures + 1, since if failures else now
+                    pause = self._backoff.pause(failures, now - since)
+                if pause is None:
+                    log.error(  # noqa: TRY400 - whoever runs this logs the error itself
+                        "consumer_gives_up", consumer=self.name, cause=cause_of(error), error=describe(error),
+                        failures=failures,
+                    )  # fmt: skip
+                    raise
+                metrics.consumer_retries.labels(self.name, cause_of(error)).inc()
+                log.warning(
+                    "batch_failed", consumer=self.name, cause=cause_of(error), error=describe(error),
+                    fate=fate_of(error).value, failures=failures,
+                )  # fmt: skip
+                self._seek_all = True
+                self._commit_pending = True  # the commit itself may have failed halfway
+                if isinstance(error, OffsetOutOfRangeError):
+                    self._assigned = self._owned  # look for the hole and name it
+                await self._rest(pause)
+            else:
+                failures = 0
+
+    def _retryable(self, error: Exception) -> bool:
+        """Poison is: its attempts are counted, and end in a dead letter."""
+        return fate_of(error) is not Fate.FATAL or isinstance(error, OffsetOutOfRangeError)
+
+    async def _turn(self, consumer: AIOKafkaConsumer) -> None:
+        self._turned()
+        self._woken.clear()
+        if self._committing is not None and self._committing.done():
+            self._committing.result()
+        if self._assigned is not None:
+            await self._take_on(consumer)
+        elif self._seek_all:
+            await self._seek_back(consumer)
+        if self._commit_pending:
+            await self._follow_up()
+        polled = await self._fetch(consumer)
+        if polled:
+            await self._process_batch(consumer, polled)
+
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> Polled:
+        """What is there, or nothing when it is time to look around. A poll under way is kept for the next turn."""
+        if self._poll is None:
+            self._poll = asyncio.create_task(consumer.getmany(timeout_ms=POLL_MS, max_records=self._max_records))
+        if not self._poll.done():
+            woken = asyncio.create_task(self._woken.wait())
+            await asyncio.wait({self._poll, woken}, timeout=TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            woken.cancel()
+        if self._assigned is not None or not self._poll.done():
+            return {}
+        poll, self._poll = self._poll, None
+        polled: Polled = poll.result()
+        return polled if self._owned is not None else {}
+
+    def _forget_poll(self) -> None:
+        """What was fetched before a seek is fetched again; a poll still under way will see the new positions."""
+        if self._poll is not None and self._poll.done():
+            if not self._poll.cancelled():
+                self._poll.exception()
+            self._poll = None
+
+    async def _take_on(self, consumer: AIOKafkaConsumer) -> None:
+        """Check and seek the positions of a new assignment, then let fetching begin."""
+        assigned = self._assigned or frozenset()
+        await self._batches.prepare()
+        start = await checked_positions(consumer, self._database, self._settings, name=self.name, partitions=assigned)
+        if self._on_assigned is not None:
+            await self._on_assigned(frozenset((tp.topic, tp.partition) for tp in assigned))
+        if self._assigned is not assigned:
+            return  # another one came meanwhile
+        self._batches.attempts.assigned(assigned)
+        self._seek(consumer, start)
+        self._next = dict(start)
+        consumer.resume(*assigned)
+        self._assigned, self._owned, self._seek_all = None, assigned, False
+        log.info("assigned", consumer=self.name, partitions=[f"{tp.topic}/{tp.partition}" for tp in sorted(assigned)])
+
+    async def _seek_back(self, consumer: AIOKafkaConsumer) -> None:
+        """Read again from the stored positions."""
+        owned = self._owned
+        if owned is None:
+            self._seek_all = False  # the next assignment seeks
+            return
+        async with self._database.pool.acquire() as connection:
+            stored = await positions.load(connection, self.name, list(owned))
+        if self._owned is not owned:
+            return
+        if len(stored) < len(owned):
+            raise Transient("positions are missing")
+        self._seek(consumer, {tp: one.next_offset for tp, one in stored.items()})
+        self._seek_all = False
+
+    def _seek(self, consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+        for tp, offset in offsets.items():
+            consumer.seek(tp, offset)
+            self._next[tp] = offset
+        self._forget_poll()
+
+    # --- a batch ---------------------------------------------------------------------------------------------------
+
+    async def _process_batch(self, consumer: AIOKafkaConsumer, polled: Polled) -> None:
+        owned = self._owned or frozenset()
+        fetched_from = {tp: self._next[tp] for tp in polled if tp in self._next}
+        polled = {tp: raws for tp, raws in polled.items() if raws and tp in owned}
+        for tp, raws in polled.items():
+            self._next[tp] = raws[-1].offset + 1
+        if not polled:
+            return
+        await fault_point(f"{self._fault_prefix}.polled")
+        steps = await self._steps(polled)
+        together = {tp: raws for tp, raws in polled.items() if tp not in steps}
+        if together:
+            await self._settle(consumer, await self._whole(together, fetched_from))
+        for tp, (step, attempt) in steps.items():
+            await self._carefully(consumer, {tp: polled[tp]}, fetched_from, step, attempt)
+
+    async def _steps(self, polled: Polled) -> dict[TopicPartition, tuple[Step, Attempt]]:
+        """The partitions that need care, and which; none as a rule."""
+        attempts = self._batches.attempts
+        if not attempts.unproven:
+            return {}
+        doubtful = {tp: raws[0].offset for tp, raws in polled.items() if tp in attempts.unproven}
+        if not doubtful:
+            return {}
+        found = await attempts.begin(doubtful)
+        return {tp: (attempt.step, attempt) for tp, attempt in found.items() if attempt.step is not Step.WHOLE}
+
+    async def _whole(self, polled: Polled, fetched_from: Mapping[TopicPartition, int]) -> Outcome:
+        try:
+            return await self._batches.whole(polled, fetched_from)
+        except Exception as error:
+            fate = fate_of(error)
+            if fate is Fate.POISON and not isinstance(error, UnknownPosition):
+                await self._remember(polled, error)
+            if fate is not Fate.DATA:
+                raise
+        return await self._one_by_one(polled, fetched_from, {}, bury_all=False)
+
+    async def _one_by_one(
+        self,
+        polled: Polled,
+        fetched_from: Mapping[TopicPartition, int],
+        attempts: Mapping[TopicPartition, Attempt],
+        *,
+        bury_all: bool,
+    ) -> Outcome:
+        try:
+            return await self._batches.one_by_one(polled, fetched_from, attempts, bury_all=bury_all)
+        except Exception as error:
+            if fate_of(error) is Fate.POISON and not isinstance(error, UnknownPosition):
+                await self._remember(polled, error)
+            raise
+
+    async def _remember(self, polled: Polled, error: Exception) -> None:
+        await self._batches.attempts.failed({tp: raws[0].offset for tp, raws in polled.items()}, cause_of(error))
+
+    async def _carefully(
+        self,
+        consumer: AIOKafkaConsumer,
+        polled: Polled,
+        fetched_from: Mapping[TopicPartition, int],
+        step: Step,
+        attempt: Attempt,
+    ) -> None:
+        """Handle one partition's records as its earlier attempts demand."""
+        ((tp, raws),) = polled.items()
+        log.warning(
+            "handled_carefully", consumer=self.name, topic=tp.topic, partition=tp.partition, offset=raws[0].offset,
+            step=step.value, deaths=attempt.deaths, failures=attempt.failures,
+        )  # fmt: skip
+        if step is Step.SAVEPOINTS:
+            await self._settle(consumer, await self._one_by_one(polled, fetched_from, {tp: attempt}, bury_all=True))
+            return
+        if step is Step.BURY:
+            await self._settle(consumer, await self._batches.buried(raws[0], fetched_from, attempt))
+            raws = raws[1:]
+        attempts = self._batches.attempts
+        for raw in raws:
+            self._turned()
+            attempts.doubt([tp])
+            alone = (await attempts.begin({tp: raw.offset}, alone=True))[tp]
+            outcome = await self._one_by_one({tp: [raw]}, {**fetched_from, tp: raw.offset}, {tp: alone}, bury_all=True)
+            await self._settle(consumer, outcome)
+            if outcome.seek or self._stopping.is_set():
+                return
+
+    async def _settle(self, consumer: AIOKafkaConsumer, outcome: Outcome) -> None:
+        """After the commit: read again where the fence said so, tell Kafka, do what follows a commit."""
+        if outcome.seek and self._owned is not None:
+            self._seek(consumer, {tp: offset for tp, offset in outcome.seek.items() if tp in self._owned})
+        if not outcome.positions:
+            return
+        if self._group_offsets is not None:
+            self._group_offsets.stored(dict(outcome.positions))
+        self._commit_pending = True
+        await self._follow_up()
+        await fault_point(f"{self._fault_prefix}.settled")
+
+    async def _follow_up(self) -> None:
+        if self._after_commit is not None:
+            await self._after_commit()
+        self._commit_pending = False
+
+    # --- small things ----------------------------------------------------------------------------------------------
+
+    def _turned(self) -> None:
+        self._last_turn = self._clock.monotonic()
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, but not for a stop."""
+        self._turned()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+        self._turned()
+
+    async def _withdraw_attempts(self) -> None:
+        """The process ends alive: what it had begun must not count as its death."""
+        try:
+            async with asyncio.timeout(2):
+                await self._batches.attempts.withdraw()
+        except Exception as error:  # noqa: BLE001 - best effort; the end itself has a better error to tell
+            log.info("attempts_not_withdrawn", consumer=self.name, error=describe(error))

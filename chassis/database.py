@@ -1,0 +1,88 @@
+"""One pool, one schema: every connection has the time limits that keep a stopped process from holding others up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+"""What handlers and queries get: a connection inside a transaction."""
+
+ACQUIRE_SECONDS = 10.0
+
+
+def session_settings(schema: str, process: str) -> dict[str, str]:
+    """Settings of each session.
+
+    Generic plans: all statements are prepared once and run with arrays, whose plans don't depend on their values.
+    """
+    return {
+        "search_path": f'"{schema}", public',
+        "application_name": process[:63],
+        "lock_timeout": "5s",
+        "statement_timeout": "30s",
+        "idle_in_transaction_session_timeout": "30s",
+        "plan_cache_mode": "force_generic_plan",
+        "jit": "off",
+    }
+
+
+class Database:
+    """A service's own schema in PostgreSQL."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], schema: str) -> None:
+        self.pool = pool
+        self.schema = schema
+
+    @classmethod
+    async def connect(cls, dsn: str, *, schema: str, process: str, min_size: int = 1, max_size: int = 4) -> Database:
+        """Raises asyncpg's and the system's connection errors."""
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=min_size,
+            max_size=max_size,
+            max_inactive_connection_lifetime=0,
+            timeout=ACQUIRE_SECONDS,
+            command_timeout=40,
+            server_settings=session_settings(schema, process),
+            reset=_nothing_to_reset,
+        )
+        return cls(pool, schema)
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
+        """BEGIN .. COMMIT on a connection of the pool; ROLLBACK on any exception."""
+        return _transaction(self.pool)
+
+    async def reachable(self) -> bool:
+        """For readiness: whether a statement is answered."""
+        try:
+            return bool(await self.pool.fetchval("SELECT true", timeout=2) is True)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            return False
+
+    async def close(self) -> None:
+        """Wait for transactions in hand, for a few seconds at most."""
+        try:
+            async with asyncio.timeout(5):
+                await self.pool.close()
+        except TimeoutError:
+            self.pool.terminate()
+
+
+@asynccontextmanager
+async def _transaction(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Connection]:
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+        yield connection
+
+
+async def _nothing_to_reset(_: Connection) -> None:
+    """The default reset costs a round trip per transaction, and nothing here changes a session.
+
+    Settings are fixed at the connect, there are no advisory locks and no LISTEN; open transactions are rolled back by
+    their context managers.
+    """

@@ -1,0 +1,148 @@
+"""A dead letter is the record as it was, with headers that say where it came from and why it is here.
+
+It is written through the consumer's outbox in the transaction that moves the position: exactly one dead letter a poison
+record. Key, value and headers are kept, so `replay` publishes the original again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from chassis.error_text import describe
+from chassis.errors import cause_of
+from chassis.kafka import make_consumer
+from chassis.outbox import OutboxRow
+from chassis.records import Culprit, Header
+from chassis.settings import KafkaSettings
+from contracts.topics import TOPIC_MAX_MESSAGE_BYTES, dead_topic, original_topic
+
+PREFIX = "okno-dead-"
+_ROOM = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record of a `.dead` topic. `partition` and `offset` are its own; `origin_*` are the original record's."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+    """The original record's."""
+    consumer: str
+    origin_topic: str
+    origin_partition: int
+    origin_offset: int
+    cause: str
+    error: str
+    attempts: int
+    at: str
+    truncated: bool
+
+    @property
+    def id(self) -> str:
+        """The same for every copy of this dead letter."""
+        return f"{self.consumer}:{self.origin_topic}:{self.origin_partition}:{self.origin_offset}"
+
+
+def bury(culprit: Culprit, *, consumer: str, at: datetime, lane: int = 0) -> OutboxRow:
+    """The dead letter of a record. A value too large to be published with these headers is cut."""
+    raw = culprit.raw
+    value = raw.value
+    added = {
+        "consumer": consumer,
+        "topic": raw.topic,
+        "partition": str(raw.partition),
+        "offset": str(raw.offset),
+        "cause": cause_of(culprit.error),
+        "error": describe(culprit.error),
+        "attempts": str(culprit.attempts),
+        "at": at.astimezone(UTC).isoformat(),
+    }
+    headers: list[Header] = [header for header in raw.headers if not header[0].startswith(PREFIX)]
+    taken = sum(len(name) + len(content or b"") + 8 for name, content in headers) + len(raw.key or b"")
+    room = TOPIC_MAX_MESSAGE_BYTES - _ROOM - taken
+    if value is not None and len(value) > room:
+        added["truncated"] = str(len(value))
+        value = value[: max(0, room)]
+    headers += [(PREFIX + name, text.encode()) for name, text in added.items()]
+    return OutboxRow(dead_topic(raw.topic), raw.key, value, headers, lane)
+
+
+def parse(
+    topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None, headers: Sequence[Header]
+) -> DeadLetter:
+    """What a record of a `.dead` topic says; headers that are missing or broken come out empty or as -1."""
+    said = {name.removeprefix(PREFIX): content or b"" for name, content in headers if name.startswith(PREFIX)}
+
+    def text(name: str) -> str:
+        return said.get(name, b"").decode(errors="replace")
+
+    def number(name: str) -> int:
+        return int(text(name)) if text(name).isdigit() else -1
+
+    return DeadLetter(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        key=key,
+        value=value,
+        headers=[header for header in headers if not header[0].startswith(PREFIX)],
+        consumer=text("consumer"),
+        origin_topic=text("topic") or original_topic(topic),
+        origin_partition=number("partition"),
+        origin_offset=number("offset"),
+        cause=text("cause"),
+        error=text("error"),
+        attempts=number("attempts"),
+        at=text("at"),
+        truncated="truncated" in said,
+    )
+
+
+async def read(
+    settings: KafkaSettings, topic: str, *, only: tuple[int, int] | None = None
+) -> AsyncIterator[DeadLetter]:
+    """The dead letters of a `.dead` topic that are there now, partition by partition; `only` is (partition, offset)."""
+    consumer = make_consumer(settings, group=None, instance=None)
+    await consumer.start()
+    try:
+        numbers = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 - there is no public way to ask
+        chosen = [TopicPartition(topic, number) for number in sorted(numbers) if only is None or number == only[0]]
+        starts, ends = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
+        for tp in chosen:
+            begin, end = starts[tp], ends[tp]
+            if only is not None:
+                begin, end = max(begin, only[1]), min(end, only[1] + 1)
+            if begin >= end:
+                continue
+            consumer.assign([tp])
+            consumer.seek(tp, begin)
+            while begin < end:
+                for raw in (await consumer.getmany(tp, timeout_ms=500)).get(tp, []):
+                    begin = raw.offset + 1
+                    if raw.offset < end:
+                        yield parse(topic, tp.partition, raw.offset, raw.key, raw.value, raw.headers)
+                begin = max(begin, await consumer.position(tp))
+    finally:
+        await consumer.stop()
+
+
+async def replay(producer: AIOKafkaProducer, letter: DeadLetter) -> None:
+    """Publish the original record again, on its own topic and partition; returns when Kafka has it.
+
+    Raises ValueError for a dead letter whose value was cut, KafkaError when Kafka doesn't take it.
+    """
+    if letter.truncated:
+        raise ValueError(f"{letter.id} was cut because of its size: it can't be replayed")
+    partitions = await producer.partitions_for(letter.origin_topic)
+    partition = letter.origin_partition if letter.key is None and letter.origin_partition in partitions else None
+    await producer.send_and_wait(
+        letter.origin_topic, value=letter.value, key=letter.key, partition=partition, headers=list(letter.headers)
+    )
