@@ -6,6 +6,8 @@ SHELL := /bin/bash
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PY := .venv/bin/python
+# Options of `make up` and `make demo`, read from the environment by the stack runner.
+export ROUTERS NOTIFIERS TICKETING_WORKERS SLACK_TRANSPORT TELEGRAM_TRANSPORT TRACES FRESH
 LOCKED := ingest router ticketing notifier cli sandbox
 SOURCES := $(wildcard contracts chassis services cli sandbox tests bench)
 
@@ -35,14 +37,13 @@ replay: .venv/installed-sandbox ## play the support-chat corpus through the simu
 	@./okno replay $(if $(SPEED),--speed $(SPEED)) $(if $(LIMIT),--limit $(LIMIT)) $(FILES)
 
 up: .venv/installed-sandbox ## start the stack in the background (ROUTERS=2 NOTIFIERS=2 TICKETING_WORKERS=2 SLACK_TRANSPORT=socket TELEGRAM_TRANSPORT=polling)
-	@ROUTERS="$(ROUTERS)" NOTIFIERS="$(NOTIFIERS)" TICKETING_WORKERS="$(TICKETING_WORKERS)" \
-	$(if $(SLACK_TRANSPORT),SLACK_TRANSPORT=$(SLACK_TRANSPORT)) $(if $(TELEGRAM_TRANSPORT),TELEGRAM_TRANSPORT=$(TELEGRAM_TRANSPORT)) ./okno stack up
+	@$(PY) -m sandbox.stack up
 
 down: .venv/installed-sandbox ## stop exactly what `make up` started
-	@./okno stack down
+	@$(PY) -m sandbox.stack down
 
 status: .venv/installed-sandbox ## say what of the background stack runs, and where
-	@./okno stack status
+	@$(PY) -m sandbox.stack status
 
 # --- checking ------------------------------------------------------------------------------------------------------
 
