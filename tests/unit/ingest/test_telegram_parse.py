@@ -1,0 +1,171 @@
+"""Each shape of Telegram's updates becomes the right events or none."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from contracts.chat import ChannelType
+from contracts.chat_events_v1 import ButtonPressed, ChannelMoved, MessageEdited, MessagePosted, ReactionChanged
+from services.ingest.telegram.parse import Bot, parse
+
+NOW = datetime(2024, 5, 21, tzinfo=UTC)
+BOT = Bot(7700, "OknoBot")
+ANNA = {"id": 5, "is_bot": False, "first_name": "Anna", "last_name": "K", "language_code": "ru"}
+PRIVATE = {"id": 5, "first_name": "Anna", "type": "private"}
+GROUP = {"id": -100, "title": "Club", "type": "supergroup"}
+FORUM = {**GROUP, "is_forum": True}
+Json = dict[str, Any]
+
+
+def message(**fields: Any) -> Json:
+    return {"message_id": 8, "from": ANNA, "chat": PRIVATE, "date": 1700000000, "text": "hi", **fields}
+
+
+def records(**update: Any) -> tuple[Any, ...]:
+    return parse({"update_id": 1, **update}, BOT, NOW).records
+
+
+def posted(**fields: Any) -> MessagePosted:
+    (event,) = records(message=message(**fields))
+    assert isinstance(event, MessagePosted)
+    return event
+
+
+def test_a_message_keeps_author_text_and_place() -> None:
+    event = posted()
+    assert event.record_id == "telegram:7700:5:8"
+    assert event.record_key == "telegram:7700:5"
+    assert (event.author.key, event.author.name, event.author.locale) == ("telegram:5", "Anna K", "ru")
+    assert (event.channel.type, event.channel.workspace) == (ChannelType.DIALOG, "7700")
+    assert event.occurred_at == datetime.fromtimestamp(1700000000, UTC)
+
+
+@pytest.mark.parametrize(
+    ("chat", "type_"),
+    [
+        (GROUP, ChannelType.GROUP),
+        (FORUM, ChannelType.FORUM),
+        ({"id": -1, "title": "G", "type": "group"}, ChannelType.GROUP),
+    ],
+)
+def test_groups_and_forums_are_told_apart(chat: Json, type_: ChannelType) -> None:
+    assert posted(chat=chat).channel.type == type_
+
+
+def test_a_topic_is_a_thread_and_its_first_message_no_answer() -> None:
+    topic = {"chat": FORUM, "message_thread_id": 4, "is_topic_message": True}
+    assert posted(**topic, reply_to_message={"message_id": 4}).thread == "4"
+    assert posted(**topic, reply_to_message={"message_id": 4}).reply_to is None
+    assert posted(**topic, reply_to_message={"message_id": 6}).reply_to == "telegram:7700:-100:6"
+    assert posted(chat=FORUM).thread is None
+
+
+def test_a_command_is_read_with_its_arguments() -> None:
+    entity = {"type": "bot_command", "offset": 0, "length": 6}
+    command = posted(text="/Start abc", entities=[entity]).command
+    assert command is not None
+    assert (command.name, command.arguments) == ("start", "abc")
+
+
+@pytest.mark.parametrize(("name", "ours"), [("oknobot", True), ("OtherBot", False)])
+def test_a_command_for_another_bot_is_none_of_ours(name: str, ours: bool) -> None:
+    text = f"/help@{name}"
+    command = posted(
+        chat=GROUP, text=text, entities=[{"type": "bot_command", "offset": 0, "length": len(text)}]
+    ).command
+    assert (command is not None) == ours
+
+
+def test_offsets_count_utf16_units() -> None:
+    text = "\N{PARTY POPPER} @OknoBot"
+    assert posted(text=text, entities=[{"type": "mention", "offset": 3, "length": 8}]).mentions_us
+    linked = {"type": "text_mention", "offset": 0, "length": 2, "user": {"id": 9}}
+    assert posted(text=text, entities=[linked]).mentions == ("telegram:9",)
+
+
+def test_a_reply_to_the_bot_mentions_it() -> None:
+    event = posted(chat=GROUP, reply_to_message={"message_id": 3, "from": {"id": 7700, "is_bot": True}})
+    assert event.mentions_us
+    assert event.reply_to == "telegram:7700:-100:3"
+
+
+def test_media_and_captions_are_kept() -> None:
+    sizes = [{"file_id": "small", "file_size": 1}, {"file_id": "large", "file_size": 9}]
+    fields = {k: v for k, v in message(photo=sizes, caption="look", media_group_id="m1").items() if k != "text"}
+    (event,) = records(message=fields)
+    assert (event.text, event.album) == ("look", "m1")
+    assert [(a.id, a.media_type, a.size) for a in event.attachments] == [("large", "image/jpeg", 9)]
+
+
+def test_an_anonymous_administrator_writes_as_the_chat() -> None:
+    event = posted(chat=GROUP, **{"from": {"id": 1087968824, "is_bot": True}}, sender_chat=GROUP)
+    assert (event.author.key, event.author.name, event.author.is_bot) == ("telegram:-100", "Club", False)
+
+
+def test_an_edit_has_the_edit_date() -> None:
+    (event,) = records(edited_message=message(text="new", edit_date=1700000060))
+    assert isinstance(event, MessageEdited)
+    assert (event.message_key, event.text) == ("telegram:7700:5:8", "new")
+    assert event.occurred_at == datetime.fromtimestamp(1700000060, UTC)
+
+
+def test_reactions_are_the_difference_of_two_lists() -> None:
+    thumb, heart, fire = ({"type": "emoji", "emoji": e} for e in ("\N{THUMBS UP SIGN}", "\N{HEAVY BLACK HEART}", "x"))
+    reaction = {
+        "chat": GROUP,
+        "message_id": 8,
+        "user": ANNA,
+        "date": 1,
+        "old_reaction": [thumb, heart],
+        "new_reaction": [heart, fire],
+    }
+    events = records(message_reaction=reaction)
+    assert all(isinstance(event, ReactionChanged) for event in events)
+    assert [(event.name, event.added) for event in events] == [("\N{THUMBS UP SIGN}", False), ("x", True)]
+
+
+def test_a_button_press_is_an_event_and_an_inline_one_is_not() -> None:
+    query = {"id": "9", "from": ANNA, "message": message(), "chat_instance": "1", "data": "faq"}
+    (event,) = records(callback_query=query)
+    assert isinstance(event, ButtonPressed)
+    assert (event.data, event.message_key) == ("faq", "telegram:7700:5:8")
+    assert records(callback_query={"id": "9", "from": ANNA, "inline_message_id": "x", "data": "d"}) == ()
+
+
+def test_both_announcements_of_a_migration_are_one_event() -> None:
+    old = {"id": -5, "title": "Club", "type": "group"}
+    (first,) = records(message=message(chat=old, migrate_to_chat_id=-100))
+    (second,) = records(message=message(chat=GROUP, migrate_from_chat_id=-5))
+    assert isinstance(first, ChannelMoved)
+    assert first.record_id == second.record_id
+    assert (first.record_key, first.channel.key) == ("telegram:7700:-5", "telegram:7700:-100")
+    assert second.record_key == first.record_key
+
+
+@pytest.mark.parametrize(
+    "service",
+    [{"new_chat_members": [ANNA]}, {"forum_topic_created": {"name": "x", "icon_color": 1}}, {"pinned_message": {}}],
+)
+def test_service_messages_carry_nothing_for_us(service: Json) -> None:
+    fields = {k: v for k, v in message(**service).items() if k != "text"}
+    assert parse({"update_id": 1, "message": fields}, BOT, NOW).records == ()
+
+
+def test_an_unknown_update_is_named_and_a_known_one_is_not_unknown() -> None:
+    assert parse({"update_id": 1, "moon_phase": {}}, BOT, NOW).known is False
+    assert parse({"update_id": 1, "my_chat_member": {}}, BOT, NOW).known is True
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"update_id": 1, "message": {"text": "x"}},
+        {"update_id": 1, "message": None},
+        {"update_id": 1, "message": message(date="x")},
+    ],
+)
+def test_an_update_that_breaks_its_own_shape_raises_what_the_intake_expects(broken: Json) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
+        parse(broken, BOT, NOW)

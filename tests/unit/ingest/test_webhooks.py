@@ -1,0 +1,202 @@
+"""What a platform is answered: 2xx only once everything is published, and a reason for everything else."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+
+from chassis import metrics
+from services.ingest import publish
+from services.ingest.asgi import Answer, Request, WebhookApp
+from services.ingest.publish import Intake
+from services.ingest.slack.parse import parse
+from services.ingest.slack.receive import SlackWebhook
+from services.ingest.telegram.receive import TelegramWebhook
+
+SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+NOW = 1700000000
+POST = {
+    "type": "event_callback",
+    "team_id": "T1",
+    "event": {
+        "type": "message",
+        "user": "U1",
+        "text": "hi",
+        "ts": "10.000100",
+        "channel": "C1",
+        "channel_type": "channel",
+    },
+}
+
+
+class Producer:
+    """What the intake needs of a producer: hands out acknowledgements that the test decides on."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.outcome: Exception | None = None
+        self.acknowledge = True
+
+    async def send(
+        self, topic: str, value: bytes, *, key: bytes, headers: list[tuple[str, bytes]]
+    ) -> asyncio.Future[None]:
+        self.sent.append({"topic": topic, "value": value, "key": key, "headers": dict(headers)})
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.outcome is not None:
+            future.set_exception(self.outcome)
+        elif self.acknowledge:
+            future.set_result(None)
+        return future
+
+
+@pytest.fixture
+def producer() -> Producer:
+    return Producer()
+
+
+@pytest.fixture
+def slack(producer: Producer) -> SlackWebhook:
+    intake = Intake(producer, parse, platform="slack", process="ingest-slack")  # type: ignore[arg-type]
+    return SlackWebhook(intake, SECRET, now=lambda: float(NOW))
+
+
+def signed(body: bytes, *, at: int = NOW, secret: str = SECRET, path: str = "/slack/events") -> Request:
+    mac = hmac.new(secret.encode(), f"v0:{at}:".encode() + body, hashlib.sha256).hexdigest()
+    return Request("POST", path, {"x-slack-request-timestamp": str(at), "x-slack-signature": f"v0={mac}"}, body)
+
+
+def refused(reason: str) -> float:
+    return metrics.webhook_signature_failures.labels("slack", reason)._value.get()
+
+
+async def test_an_event_is_answered_after_kafka_has_it(slack: SlackWebhook, producer: Producer) -> None:
+    answer = await slack(signed(json.dumps(POST).encode()))
+    assert answer.status == 200
+    (record,) = producer.sent
+    assert (record["topic"], record["key"]) == ("chat.events.v1", b"slack:C1")
+    assert record["headers"]["ce_id"] == b"slack:C1:10.000100"
+
+
+async def test_without_an_acknowledgement_the_answer_is_a_quick_503(
+    slack: SlackWebhook, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "PUBLISH_SECONDS", 0.01)
+    producer.acknowledge = False
+    answer = await slack(signed(json.dumps(POST).encode()))
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_when_kafka_refuses_the_answer_is_503(slack: SlackWebhook, producer: Producer) -> None:
+    producer.outcome = KafkaConnectionError("away")
+    assert (await slack(signed(json.dumps(POST).encode()))).status == 503
+
+
+async def test_with_too_many_waiting_the_answer_is_an_immediate_503(
+    slack: SlackWebhook, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "MAX_IN_FLIGHT", 0)
+    assert (await slack(signed(json.dumps(POST).encode()))).status == 503
+    assert producer.sent == []
+
+
+async def test_the_challenge_is_answered(slack: SlackWebhook) -> None:
+    answer = await slack(signed(json.dumps({"type": "url_verification", "challenge": "c", "token": "t"}).encode()))
+    assert (answer.status, answer.content) == (200, {"challenge": "c"})
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (signed(b"{}", secret="other"), "signature_wrong"),
+        (signed(b"{}", at=NOW - 301), "signature_stale"),
+        (signed(b"{}", at=NOW + 301), "signature_stale"),
+        (Request("POST", "/slack/events", {}, b"{}"), "signature_missing"),
+        (
+            Request("POST", "/slack/events", {"x-slack-request-timestamp": "x", "x-slack-signature": "v0=1"}, b"{}"),
+            "signature_stale",
+        ),
+    ],
+)
+async def test_a_bad_signature_is_refused_and_counted(
+    slack: SlackWebhook, producer: Producer, request_: Request, reason: str
+) -> None:
+    before = refused(reason)
+    answer = await slack(request_)
+    assert (answer.status, answer.outcome) == (401, reason)
+    assert refused(reason) == before + 1
+    assert producer.sent == []
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b""])
+async def test_a_body_that_is_no_json_object_is_400(slack: SlackWebhook, body: bytes) -> None:
+    assert (await slack(signed(body))).status == 400
+
+
+async def test_an_unknown_payload_is_200_and_publishes_nothing(slack: SlackWebhook, producer: Producer) -> None:
+    body = json.dumps({"type": "event_callback", "event": {"type": "moon_phase_changed"}}).encode()
+    before = metrics.payloads_unknown.labels("slack", "moon_phase_changed")._value.get()
+    assert (await slack(signed(body))).status == 200
+    assert producer.sent == []
+    assert metrics.payloads_unknown.labels("slack", "moon_phase_changed")._value.get() == before + 1
+
+
+async def test_a_payload_that_breaks_the_parser_is_kept_raw(slack: SlackWebhook, producer: Producer) -> None:
+    body = json.dumps({"type": "event_callback", "event": {"type": "message", "text": "secret words"}}).encode()
+    assert (await slack(signed(body))).status == 200
+    (record,) = producer.sent
+    assert (record["topic"], record["value"]) == ("chat.events.v1.dead", body)
+    assert record["headers"]["okno-dead-cause"] == b"unparsable"
+    assert b"secret words" not in b"".join(record["headers"].values())
+
+
+async def test_a_broken_payload_is_not_acknowledged_before_it_is_kept(slack: SlackWebhook, producer: Producer) -> None:
+    producer.outcome = KafkaConnectionError("away")
+    assert (await slack(signed(b'{"type": "event_callback"}'))).status == 503
+
+
+async def test_an_event_that_fits_no_record_is_413(slack: SlackWebhook, producer: Producer) -> None:
+    text = "\x01" * 800_000  # six bytes each once escaped
+    body = json.dumps({**POST, "event": {**POST["event"], "text": text}}, ensure_ascii=False).encode()  # type: ignore[dict-item]
+    assert (await slack(signed(body))).status == 413
+    assert producer.sent == []
+
+
+@pytest.mark.parametrize(("path", "method", "status"), [("/", "POST", 404), ("/slack/events", "GET", 405)])
+async def test_other_paths_and_methods_are_named(slack: SlackWebhook, path: str, method: str, status: int) -> None:
+    assert (await slack(Request(method, path, {}, b""))).status == status
+
+
+async def call(app: WebhookApp, parts: list[bytes]) -> dict[str, Any]:
+    messages = [{"type": "http.request", "body": part, "more_body": i < len(parts) - 1} for i, part in enumerate(parts)]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app({"method": "POST", "path": "/", "headers": []}, receive, send)
+    return {"status": sent[0]["status"], "left": len(messages)}
+
+
+async def test_a_body_over_the_limit_is_refused_while_it_arrives() -> None:
+    async def respond(request: Request) -> Answer:
+        raise AssertionError("an oversized body reached the handler")
+
+    assert await call(WebhookApp(respond, limit=10), [b"123456", b"123456", b"never read"]) == {
+        "status": 413,
+        "left": 1,
+    }
+
+
+@pytest.mark.parametrize(("secret", "status"), [("right", 200), ("wrong", 401), (None, 401)])
+async def test_telegram_is_known_by_its_secret(producer: Producer, secret: str | None, status: int) -> None:
+    intake = Intake(producer, parse, platform="telegram", process="ingest-telegram")  # type: ignore[arg-type]
+    webhook = TelegramWebhook(intake, 7700, "right")
+    headers = {} if secret is None else {"x-telegram-bot-api-secret-token": secret}
+    assert (await webhook(Request("POST", "/telegram/7700", headers, b'{"type": "x"}'))).status == status
