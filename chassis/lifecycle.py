@@ -33,7 +33,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import uvloop
 
-from chassis import logs, metrics, pid_file, telemetry
+from chassis import faults, logs, metrics, pid_file, telemetry
 from chassis.http import HttpServer
 from chassis.probes import Check, Probes
 from chassis.settings import ProcessSettings
@@ -260,6 +260,7 @@ def run_process(
     name = name or settings.process_name or kind
     logs.configure(settings, name)
     telemetry.configure(settings, kind=kind, name=name)
+    faults.configure(settings.fault_points, settings.fault_directory)
     metrics.process_info.info({"kind": kind, "name": name})
 
     async def live() -> int:
