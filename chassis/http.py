@@ -47,6 +47,7 @@ class HttpServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, round(graceful_seconds)),
         )
@@ -64,6 +65,8 @@ class HttpServer:
             await self._server.serve(sockets=[self._socket])
         except asyncio.CancelledError:
             self._server.force_exit = True
+            for request in list(self._server.server_state.tasks):
+                request.cancel()
             if self._server.started:
                 await self._server.shutdown(sockets=[self._socket])
             raise
@@ -71,7 +74,12 @@ class HttpServer:
             self._socket.close()
 
     def stop(self) -> None:
+        """Ask `run` to finish."""
         self._server.should_exit = True
+
+    def close(self) -> None:
+        """Give the address back without ever having run."""
+        self._socket.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ within a second. /metrics is Prometheus text, or OpenMetrics for those who accep
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal
 
@@ -40,7 +41,7 @@ class Probes:
     def add_liveness(self, name: str, age: Callable[[], float], limit: float) -> None:
         """Watch a loop: not live when `age()` (seconds since its last turn) exceeds `limit`."""
         self._loops[name] = (age, limit)
-        metrics.loop_age.labels(name).set_function(age)
+        metrics.loop_age.labels(name).set_function(lambda: _age_or_nan(age))
 
     def add_readiness(self, name: str, check: Check) -> None:
         """Ask `check` whenever somebody asks for readiness."""
@@ -93,6 +94,14 @@ class Probes:
             await _answer(send, 200, encode(metrics.REGISTRY), content_type)
         else:
             await _answer(send, 404, b'{"error":"there are /livez, /readyz and /metrics"}')
+
+
+def _age_or_nan(age: Callable[[], float]) -> float:
+    """One broken loop must not take the whole metrics page away."""
+    try:
+        return age()
+    except Exception:  # noqa: BLE001  /livez tells the error
+        return math.nan
 
 
 async def _verdict(send: Send, word: str, problems: dict[str, str]) -> None:

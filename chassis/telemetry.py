@@ -282,7 +282,8 @@ def _present(attributes: Attributes) -> dict[str, Attribute]:
 
 
 def _nanoseconds(time: Time) -> int:
-    return int((time.timestamp() if isinstance(time, datetime) else time) * 1_000_000_000)
+    seconds = time.timestamp() if isinstance(time, datetime) else time
+    return round(seconds * 1_000_000) * 1000  # microseconds are what rows and records carry
 
 
 def configure(settings: ProcessSettings, *, kind: str, name: str) -> None:
