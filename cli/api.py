@@ -17,7 +17,10 @@ def call(method: str, path: str, **arguments: Any) -> Any:
     try:
         response = httpx.request(method, url, headers=headers, timeout=SECONDS, **arguments)
     except httpx.HTTPError as error:
-        fail(f"The ticketing API at {api_url()} doesn't answer: {error}", "Is ticketing-api running? `okno doctor` looks.")
+        fail(
+            f"The ticketing API at {api_url()} doesn't answer: {error}",
+            "Is ticketing-api running? `okno doctor` looks.",
+        )
     if response.is_success:
         return response.json() if response.content else None
     _refused(response)

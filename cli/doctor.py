@@ -62,11 +62,15 @@ def _settings() -> Finding:
         try:
             read(kind.settings_class(), environ)
         except SettingsRefused as refused:
-            names = [line.split()[0] for line in str(refused).splitlines() if line.startswith("  ") and line[2:3].isupper()]
+            names = [
+                line.split()[0] for line in str(refused).splitlines() if line.startswith("  ") and line[2:3].isupper()
+            ]
             lacking.append(f"{kind.name} ({', '.join(names)})")
     if not lacking:
         return Finding("settings", True, "every process could start from this environment")
-    return Finding("settings", None, f"not set here for {'; '.join(lacking)}", "docs/configuration.md lists all settings.")
+    return Finding(
+        "settings", None, f"not set here for {'; '.join(lacking)}", "docs/configuration.md lists all settings."
+    )
 
 
 async def _kafka() -> list[Finding]:
@@ -127,7 +131,9 @@ async def _slack() -> list[Finding]:
     if answer.get("ok"):
         return [Finding("slack", True, f"{answer.get('user_id')} in workspace {answer.get('team_id')}")]
     return [
-        Finding("slack", False, f"auth.test says {answer.get('error')}", "Take the bot token from the app's OAuth page.")
+        Finding(
+            "slack", False, f"auth.test says {answer.get('error')}", "Take the bot token from the app's OAuth page."
+        )
     ]
 
 
@@ -141,7 +147,12 @@ async def _telegram() -> list[Finding]:
     if answer.get("ok"):
         return [Finding("telegram", True, f"@{answer['result'].get('username')}")]
     return [
-        Finding("telegram", False, f"getMe says {answer.get('description') or answer.get('error')}", "Ask @BotFather for it.")
+        Finding(
+            "telegram",
+            False,
+            f"getMe says {answer.get('description') or answer.get('error')}",
+            "Ask @BotFather for it.",
+        )
     ]
 
 

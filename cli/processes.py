@@ -1,4 +1,4 @@
-"""The processes of design section 5 by name: where each is put together, and the schema it needs.
+"""The processes by name: where each is put together, and the schema it needs.
 
 A bootstrap function takes a `ProcessContext[Settings]`; which settings a process has is read from that annotation, so
 that nothing is said twice. Importing this module imports no service.
@@ -51,6 +51,8 @@ KINDS: dict[str, ProcessKind] = {
         ProcessKind("ticketing-api", "services.ticketing.bootstrap", "run_ticketing_api", "ticketing"),
         ProcessKind("ticketing-worker", "services.ticketing.bootstrap", "run_ticketing_worker", "ticketing"),
         ProcessKind("notifier", "services.notifier.bootstrap", "run_notifier", "notifier"),
+        ProcessKind("sandbox", "sandbox.server", "run_sandbox", None),
+        ProcessKind("sandbox", "sandbox.bootstrap", "run_sandbox", None),
     )
 }
 SERVICES = ("ingest", "router", "ticketing", "notifier")

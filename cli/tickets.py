@@ -14,7 +14,9 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 @app.command("list")
 def list_tickets(
-    status: Annotated[str | None, typer.Option(help="new, open, pending, on_hold, solved, closed, comment_deleted")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="new, open, pending, on_hold, solved, closed, comment_deleted")
+    ] = None,
     queue: Annotated[str | None, typer.Option(help="only this queue")] = None,
     assignee: Annotated[str | None, typer.Option(help="an agent's id, or none")] = None,
     platform: Annotated[str | None, typer.Option(help="slack or telegram")] = None,
@@ -27,7 +29,8 @@ def list_tickets(
         show_json(items)
         return
     rows = [
-        (t["number"], t["status"], t["queue"], (t.get("requester") or {}).get("name"), t["subject"], t["id"]) for t in items
+        (t["number"], t["status"], t["queue"], (t.get("requester") or {}).get("name"), t["subject"], t["id"])
+        for t in items
     ]
     show_table(("number", "status", "queue", "requester", "subject", "id"), rows, empty="No tickets.")
 
@@ -41,7 +44,9 @@ def show_ticket(ticket: str, as_json: Json = False) -> None:
         show_json({**shown, "messages": messages})
         return
     simple = {name: value for name, value in shown.items() if not isinstance(value, dict | list)}
-    show_fields({**simple, "requester": (shown.get("requester") or {}).get("name"), "tags": ", ".join(shown.get("tags") or ())})
+    show_fields(
+        {**simple, "requester": (shown.get("requester") or {}).get("name"), "tags": ", ".join(shown.get("tags") or ())}
+    )
     for message in messages:
         author = message["author"]
         typer.secho(f"\n{message['created_at']}  {author.get('name') or author['kind']} ({author['kind']})", bold=True)

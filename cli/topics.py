@@ -10,9 +10,7 @@ from cli.environment import kafka_environment
 from cli.failure import fail
 
 app = typer.Typer(help="Create topics from the registry, or check them against it.", no_args_is_help=True)
-Replicas = Annotated[
-    int | None, typer.Option(help="copies of each partition (default: 3, or the brokers there are)")
-]
+Replicas = Annotated[int | None, typer.Option(help="copies of each partition (default: 3, or the brokers there are)")]
 
 
 @app.command("apply")
