@@ -1,0 +1,54 @@
+"""Where the router's process is put together. Nothing connects at import."""
+
+from pathlib import Path
+
+from chassis.consumer import Consumer
+from chassis.database import Database
+from chassis.kafka import make_producer
+from chassis.lifecycle import ProcessContext
+from chassis.migrations import CHASSIS, check_schema
+from chassis.relay import Relay
+from services.router.publishing import Publishing
+from services.router.settings import RouterSettings
+from services.router.worker import CONSUMER, TOPICS, Worker
+
+SCHEMA = "router"
+MIGRATIONS = Path(__file__).parent / "migrations"
+FOLDERS = (CHASSIS, ("router", MIGRATIONS))
+LOOP_LIMIT_SECONDS = 60
+
+
+async def run_router(process: ProcessContext[RouterSettings]) -> None:
+    """Chat events in, commands and automatic answers out."""
+    settings = process.settings
+    database = await Database.connect(settings.database_url.get_secret_value(), schema=SCHEMA, process=process.name)
+    process.defer(database.close)
+    await check_schema(database, FOLDERS)
+    producer = make_producer(settings)
+    await producer.start()
+    process.defer(producer.stop)
+    # No lease: whoever owns a partition owns its lane.
+    relay = Relay(database=database, producer=producer, process=process.name, lease=None, fault_prefix=CONSUMER)
+    publishing = Publishing(relay)
+    worker = Worker(publish=settings.router_mode == "decide", wrote=publishing.wrote)
+    consumer = Consumer(
+        name=CONSUMER,
+        topics=TOPICS,
+        database=database,
+        kafka=settings,
+        handle=worker.handle,
+        process=process.name,
+        after_commit=publishing.after_commit,
+        on_assigned=publishing.on_assigned,
+        dead_letter_lane=publishing.dead_letter_lane,
+    )
+    publishing.follow(consumer)
+    process.spawn("sweep", publishing.sweep(), stop=publishing.stop)
+    process.spawn("consumer", consumer.run(), stop=consumer.stop)
+    process.add_liveness("consumer", consumer.last_turn_age, LOOP_LIMIT_SECONDS)
+
+    async def assigned() -> bool:
+        return consumer.ready()
+
+    process.add_readiness("consumer", assigned)
+    process.add_readiness("database", database.reachable)

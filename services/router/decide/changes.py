@@ -1,0 +1,91 @@
+"""Edits, deletions and reactions of a message: applied to the message, or kept until it comes.
+
+The platform's order counts, not the order of arrival: of two edits the later one's content stays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from contracts.chat_events_v1 import MessageDeleted, MessageEdited, ReactionChanged
+from services.router.decide.decisions import Decision, Ignore, KeepEarly, React, Remove, Revise
+from services.router.decide.known import Change, EarlyChange, KnownMessage, View, content_of
+
+ECHO = Ignore("echo", "our own post was changed")
+OWN_REACTION = Ignore("own_reaction", "our own bot reacted")
+UNCHANGED = Ignore("unchanged", "the edit left text and files as they were")
+NOT_PLACED = Ignore("not_placed", "the message came and is in no conversation")
+NOT_A_TICKETS = Ignore("not_a_tickets", "the message is in a conversation that has no ticket")
+
+
+def decide_change(event: Change, view: View) -> list[Decision]:
+    known = view.message(event.message_key)
+    if known is not None:
+        return [_apply(event, known, None)]
+    if isinstance(event, MessageEdited) and (event.author.is_self or event.delivery_id is not None):
+        return [ECHO]
+    if isinstance(event, ReactionChanged) and event.person.is_self:
+        return [OWN_REACTION]
+    if view.rule_of(event.message_key) is not None:  # a post's event id is its message key
+        return [NOT_PLACED]
+    return [KeepEarly(f"early_{_kind(event)}", event)]
+
+
+def catch_up(known: KnownMessage, early: Sequence[EarlyChange]) -> list[Decision]:
+    """What the changes that came before their message do to it now, in the platform's order."""
+    decisions: list[Decision] = []
+    for change in early:
+        decision = _apply(change.event, known, change)
+        known = after(known, decision)
+        if not isinstance(decision, Ignore):
+            decisions.append(decision)
+    return decisions
+
+
+def after(known: KnownMessage, decision: Decision) -> KnownMessage:
+    """The message as it is once the decision holds."""
+    if isinstance(decision, Revise):
+        if known.edited_at is not None and decision.at < known.edited_at:
+            return known
+        return replace(known, content=decision.content, edited_at=decision.at)
+    if isinstance(decision, Remove):
+        return replace(known, deleted_at=decision.at)
+    return known
+
+
+def is_deletion(early: EarlyChange) -> bool:
+    return isinstance(early.event, MessageDeleted)
+
+
+def _apply(event: Change, known: KnownMessage, early: EarlyChange | None) -> Decision:
+    if isinstance(event, ReactionChanged):
+        return _react(event, known, early)
+    if known.ours:
+        return ECHO
+    if known.place is None:
+        return NOT_A_TICKETS
+    if isinstance(event, MessageDeleted):
+        return Remove("delete", known.key, event.occurred_at, early)
+    content = content_of(event.text, event.attachments)
+    late = known.edited_at is not None and event.occurred_at < known.edited_at
+    if content == known.content and not late:
+        return UNCHANGED
+    rule = "late_edit" if late else "edit"  # ticketing files a late one in the history, the later content stays
+    return Revise(rule, known.key, event.text, event.attachments, content, event.occurred_at, early)
+
+
+def _react(event: ReactionChanged, known: KnownMessage, early: EarlyChange | None) -> Decision:
+    if event.person.is_self:
+        return OWN_REACTION
+    if known.place is None:
+        return NOT_A_TICKETS
+    return React("reaction", known.key, event.person, event.name, event.added, event.occurred_at, early)
+
+
+def _kind(event: Change) -> str:
+    match event:
+        case MessageEdited():
+            return "edit"
+        case MessageDeleted():
+            return "deletion"
+        case _:
+            return "reaction"

@@ -1,0 +1,147 @@
+"""What hardly changes and every decision needs: staff, policy, channel aliases. Stored here, kept in memory by number.
+
+Each batch asks in its own transaction whether the numbers are still the ones in memory, so a decision never rests on
+a policy or a desk older than the transaction's snapshot.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chassis.database import Connection
+from chassis.records import Record
+from contracts.chat_profiles_v1 import ChannelProfile
+from contracts.desk_policy_v1 import Policy, PolicyPublished
+from contracts.desk_staff_v1 import StaffIdentity
+from contracts.keys import ChannelKey, PersonKey
+from services.router.decide.known import StaffMember
+from services.router.policy import BUILT_IN, ReadyPolicy
+from services.router.view.aliases import Aliases
+
+_NUMBERS = "SELECT name, number FROM reference_versions"
+_STAFF = "SELECT identity, agent_id, name FROM staff WHERE active"
+_POLICY = "SELECT version, document FROM policy"
+_ALIASES = "SELECT old_key, new_key FROM channel_aliases ORDER BY moved_at, old_key"
+
+_STORE_STAFF = """
+INSERT INTO staff (identity, agent_id, name, active, version)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::int[])
+ON CONFLICT (identity) DO UPDATE SET agent_id = excluded.agent_id, name = excluded.name, active = excluded.active,
+    version = excluded.version
+WHERE staff.version < excluded.version OR staff.agent_id <> excluded.agent_id"""
+_DROP_STAFF = "DELETE FROM staff WHERE identity = ANY($1::text[])"
+_STORE_POLICY = """
+INSERT INTO policy (version, document, applied_at) VALUES ($1, $2, $3)
+ON CONFLICT (singleton) DO UPDATE SET version = excluded.version, document = excluded.document,
+    applied_at = excluded.applied_at
+WHERE policy.version < excluded.version"""
+_STORE_NAMES = """
+INSERT INTO channel_names (channel_key, name, updated_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+ON CONFLICT (channel_key) DO UPDATE SET name = excluded.name, updated_at = excluded.updated_at
+WHERE channel_names.updated_at <= excluded.updated_at"""
+_GROWN = "UPDATE reference_versions SET number = number + 1 WHERE name = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One state of staff, policy and aliases, with the numbers that tell whether it is the present one."""
+
+    numbers: Mapping[str, int]
+    staff: Mapping[PersonKey, StaffMember]
+    policy: ReadyPolicy
+    aliases: Aliases
+
+
+_NOTHING = Reference({}, {}, BUILT_IN, Aliases())
+
+
+class ReferenceCache:
+    """Keeps the last state read."""
+
+    def __init__(self) -> None:
+        self._kept = _NOTHING
+
+    async def read(self, connection: Connection) -> Reference:
+        """The state that this transaction sees."""
+        numbers = {row["name"]: row["number"] for row in await connection.fetch(_NUMBERS)}
+        kept = self._kept
+        if numbers != kept.numbers:
+            grown = {name for name, number in numbers.items() if kept.numbers.get(name) != number}
+            kept = self._kept = Reference(
+                numbers,
+                await _staff(connection) if "staff" in grown else kept.staff,
+                await _policy(connection) if "policy" in grown else kept.policy,
+                await _aliases(connection) if "aliases" in grown else kept.aliases,
+            )
+        return kept
+
+    def forget(self) -> None:
+        """Read all anew: what was read last belongs to a transaction that may have failed."""
+        self._kept = _NOTHING
+
+
+async def _staff(connection: Connection) -> Mapping[PersonKey, StaffMember]:
+    rows = await connection.fetch(_STAFF)
+    return {PersonKey(row["identity"]): StaffMember(row["agent_id"], row["name"]) for row in rows}
+
+
+async def _policy(connection: Connection) -> ReadyPolicy:
+    row = await connection.fetchrow(_POLICY)
+    return BUILT_IN if row is None else ReadyPolicy(row["version"], Policy.model_validate_json(row["document"]))
+
+
+async def _aliases(connection: Connection) -> Aliases:
+    rows = await connection.fetch(_ALIASES)
+    return Aliases({ChannelKey(row["old_key"]): ChannelKey(row["new_key"]) for row in rows})
+
+
+async def store_staff(connection: Connection, records: Sequence[Record]) -> None:
+    """The last record of an identity counts; a tombstone makes it a customer's."""
+    latest = {(record.key or b"").decode(): record for record in records}
+    gone = [key for key, record in latest.items() if record.envelope is None]
+    staff = [
+        record.envelope.data
+        for record in latest.values()
+        if record.envelope is not None and isinstance(record.envelope.data, StaffIdentity)
+    ]
+    if gone:
+        await connection.execute(_DROP_STAFF, gone)
+    if staff:
+        await connection.execute(
+            _STORE_STAFF,
+            [one.identity for one in staff],
+            [one.agent_id for one in staff],
+            [one.name for one in staff],
+            [one.active for one in staff],
+            [one.version for one in staff],
+        )
+    await connection.execute(_GROWN, "staff")
+
+
+async def store_policy(connection: Connection, records: Sequence[Record]) -> None:
+    """The highest version counts. A tombstone changes nothing: a policy is replaced, not taken away."""
+    published = [
+        record.envelope.data
+        for record in records
+        if record.envelope is not None and isinstance(record.envelope.data, PolicyPublished)
+    ]
+    if published:
+        newest = max(published, key=lambda one: one.version)
+        document = newest.document.model_dump_json(exclude_unset=True)
+        await connection.execute(_STORE_POLICY, newest.version, document, newest.applied_at)
+        await connection.execute(_GROWN, "policy")
+
+
+async def store_names(connection: Connection, records: Sequence[Record]) -> None:
+    """Channels' names, which Slack's messages don't tell and the policy's patterns may ask for."""
+    profiles: dict[str, ChannelProfile] = {}
+    for record in records:
+        if record.envelope is not None and isinstance(record.envelope.data, ChannelProfile):
+            profiles[record.envelope.data.channel_key] = record.envelope.data
+    if profiles:
+        await connection.execute(
+            _STORE_NAMES,
+            list(profiles),
+            [one.name for one in profiles.values()],
+            [one.updated_at for one in profiles.values()],
+        )
