@@ -17,11 +17,12 @@ from chassis import positions
 from chassis.database import Database
 from chassis.errors import Transient
 from chassis.kafka import cluster_id
-from chassis.positions import Log, PositionAfterEnd, starting_offset
+from chassis.positions import Log, PositionAfterEnd, PositionRefused, PositionsRefused, Reader, starting_offset
 from chassis.settings import KafkaSettings
 
 END_CHECKS = 5
 END_PAUSE_SECONDS = 1.0
+ASK_SECONDS = 30.0
 
 
 class Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -63,24 +64,50 @@ async def checked_positions(
     if not partitions:
         return {}
     for check in range(1, END_CHECKS + 1):
-        try:
-            return await _positions(consumer, database, settings, name, sorted(partitions))
-        except PositionAfterEnd:
-            if check == END_CHECKS:
-                raise
-            await asyncio.sleep(END_PAUSE_SECONDS)
+        found, refused = await _look(consumer, database, settings, name, sorted(partitions))
+        if not refused:
+            return found
+        if check == END_CHECKS or not all(isinstance(error, PositionAfterEnd) for error in refused):
+            raise refused[0] if len(refused) == 1 else PositionsRefused(refused)
+        await asyncio.sleep(END_PAUSE_SECONDS)
     raise AssertionError("unreachable")
 
 
-async def _positions(
+async def _look(
     consumer: AIOKafkaConsumer,
     database: Database,
     settings: KafkaSettings,
     name: str,
     partitions: list[TopicPartition],
-) -> dict[TopicPartition, int]:
+) -> tuple[dict[TopicPartition, int], list[PositionRefused]]:
+    """Where to read each partition from, and what can't be read."""
+    logs = await _logs(consumer, settings, partitions)
+    cluster = logs[partitions[0]].cluster_id
+    reader = Reader(database.schema, name)
+    found: dict[TopicPartition, int] = {}
+    refused: list[PositionRefused] = []
+    async with database.transaction() as connection:
+        stored = await positions.load(connection, name, partitions)
+        for tp in partitions:
+            try:
+                found[tp] = starting_offset(reader, tp, stored.get(tp), logs[tp])
+            except PositionRefused as error:
+                refused.append(error)
+        first = {tp: offset for tp, offset in found.items() if tp not in stored}
+        if first and not refused:
+            await positions.create(connection, name, first, cluster)
+            # Whoever had them a moment ago may have stored them first, and gone on.
+            stored = await positions.load(connection, name, list(first))
+            found |= {tp: one.next_offset for tp, one in stored.items()}
+    return found, refused
+
+
+async def _logs(
+    consumer: AIOKafkaConsumer, settings: KafkaSettings, partitions: list[TopicPartition]
+) -> dict[TopicPartition, Log]:
+    """Ask Kafka. Raises errors that are transient."""
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(ASK_SECONDS):
             cluster, starts, ends, committed = await asyncio.gather(
                 cluster_id(settings),
                 consumer.beginning_offsets(partitions),
@@ -89,12 +116,4 @@ async def _positions(
             )
     except IllegalStateError as error:
         raise Transient("the assignment changed meanwhile") from error
-    logs = {tp: Log(cluster, starts[tp], ends[tp], offset) for tp, offset in zip(partitions, committed, strict=True)}
-    async with database.transaction() as connection:
-        stored = await positions.load(connection, name, partitions)
-        missing = [tp for tp in partitions if tp not in stored]
-        if missing:
-            first = {tp: starting_offset(name, tp, None, logs[tp]) for tp in missing}
-            await positions.create(connection, name, first, cluster)
-            stored |= await positions.load(connection, name, missing)
-    return {tp: starting_offset(name, tp, stored[tp], logs[tp]) for tp in partitions}
+    return {tp: Log(cluster, starts[tp], ends[tp], offset) for tp, offset in zip(partitions, committed, strict=True)}

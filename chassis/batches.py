@@ -24,7 +24,7 @@ from chassis.errors import Fate, cause_of, fate_of
 from chassis.faults import fault_point
 from chassis.fence import Verdict, judge
 from chassis.logs import get_logger
-from chassis.positions import Claim, LogGap
+from chassis.positions import Claim, LogGap, Reader
 from chassis.records import Culprit, Decode, Polled, ProcessKiller, Raw, Record, decode_all
 
 Handle: TypeAlias = Callable[[Sequence[Record], Connection], Awaitable[None]]
@@ -186,7 +186,7 @@ class Batches:
                 )  # fmt: skip
             if verdict is Verdict.HOLE:
                 what = f"offsets {stored} to {raws[0].offset - 1} are missing in its log"
-                raise LogGap(self._consumer, tp, what, accept=raws[0].offset)
+                raise LogGap(Reader(self._database.schema, self._consumer), tp, what, accept=raws[0].offset)
             if verdict is Verdict.SEEK or goal <= stored:
                 claimed.seek[tp] = stored
                 continue

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.partitioner import murmur2
@@ -115,6 +115,20 @@ async def cluster_id(settings: KafkaSettings) -> str:
         return str(response.cluster_id)
     finally:
         await client.close()
+
+
+async def group_offset(settings: KafkaSettings, group: str, partition: TopicPartition) -> int | None:
+    """What a group has committed for a partition, whether or not it has members now. Raises KafkaError."""
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    admin = AIOKafkaAdminClient(**connection_options(settings), request_timeout_ms=10_000)
+    try:
+        await admin.start()
+        offsets = await admin.list_consumer_group_offsets(group, partitions=[partition])
+    finally:
+        await admin.close()
+    found = offsets.get(partition)
+    return None if found is None or found.offset < 0 else int(found.offset)
 
 
 class Publisher:

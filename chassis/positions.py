@@ -55,18 +55,34 @@ SET next_offset = excluded.next_offset, cluster_id = excluded.cluster_id,
     accepted_group_offset = excluded.accepted_group_offset, updated_at = now()"""
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whose positions: a consumer, and the schema in which it keeps them."""
+
+    schema: str
+    consumer: str
+
+
 class PositionRefused(Fatal):
     """The stored position of a partition doesn't fit its log. The text says what a person has to decide."""
 
-    def __init__(self, consumer: str, partition: TopicPartition, what: str, *, accept: int) -> None:
+    def __init__(self, reader: Reader, partition: TopicPartition, what: str, *, accept: int) -> None:
         super().__init__(
-            f"{consumer} can't continue {partition.topic} partition {partition.partition}: {what}. "
-            f"To go on at offset {accept} anyway, stop the consumer and run: "
-            f"okno positions accept {consumer} {partition.topic} {partition.partition} {accept}"
+            f"{reader.consumer} can't continue {partition.topic} partition {partition.partition}: {what}. "
+            f"To go on at offset {accept} anyway, stop the consumer and run: okno positions accept "
+            f"{reader.schema} {reader.consumer} {partition.topic} {partition.partition} {accept}"
         )
-        self.consumer = consumer
+        self.reader = reader
         self.partition = partition
         self.accept = accept
+
+
+class PositionsRefused(Fatal):
+    """Several partitions are refused at once; all are told, so that one decision can serve them."""
+
+    def __init__(self, refused: Sequence[PositionRefused]) -> None:
+        super().__init__("\n".join(map(str, refused)))
+        self.refused = tuple(refused)
 
 
 class PositionBeforeStart(PositionRefused):
@@ -108,26 +124,26 @@ class Log:
     committed: int | None = None
 
 
-def starting_offset(consumer: str, partition: TopicPartition, stored: Stored | None, log: Log) -> int:
+def starting_offset(reader: Reader, partition: TopicPartition, stored: Stored | None, log: Log) -> int:
     """Where to read from; a partition without a position begins at the log's start. Raises PositionRefused."""
     accepted = -1 if stored is None or stored.accepted_group_offset is None else stored.accepted_group_offset
     position = log.start if stored is None else stored.next_offset
     if stored is not None and stored.cluster_id != log.cluster_id:
         what = f"its position {position} belongs to the Kafka cluster {stored.cluster_id}, this one is {log.cluster_id}"
-        raise PositionOfOtherCluster(consumer, partition, what, accept=log.start)
+        raise PositionOfOtherCluster(reader, partition, what, accept=log.start)
     if log.committed is not None and log.committed > max(position, accepted):
         here = "it has no position" if stored is None else f"its position is {position}"
         what = (
             f"{here}, but the group has committed {log.committed}: "
             f"offsets {position} to {log.committed - 1} were processed by a database that isn't this one"
         )
-        raise PositionBehindGroup(consumer, partition, what, accept=min(max(position, log.start), log.end))
+        raise PositionBehindGroup(reader, partition, what, accept=min(max(position, log.start), log.end))
     if position < log.start:
         what = f"offsets {position} to {log.start - 1} are gone, its log starts at {log.start}"
-        raise PositionBeforeStart(consumer, partition, what, accept=log.start)
+        raise PositionBeforeStart(reader, partition, what, accept=log.start)
     if position > log.end:
         what = f"its position is {position}, but its log ends at {log.end}"
-        raise PositionAfterEnd(consumer, partition, what, accept=log.end)
+        raise PositionAfterEnd(reader, partition, what, accept=log.end)
     return position
 
 
