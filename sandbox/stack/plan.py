@@ -156,9 +156,17 @@ def _by_kind(plan: Plan, kind: str) -> dict[str, str]:
             return {
                 "SLACK_TRANSPORT": plan.options.slack_transport,
                 "SLACK_EVENTS_URL": plan.events_url,
+                **_remembered_webhook(plan),
                 "TICKETING_API_URL": plan.ticketing_url,
                 "TICKETING_API_TOKEN": plan.admin_token,
                 **({"ZIPKIN_URL": plan.addresses.zipkin_url} if plan.addresses.zipkin_url else {}),
             }
         case _:
             return {}
+
+
+def _remembered_webhook(plan: Plan) -> dict[str, str]:
+    """Telegram remembers a bot's webhook; the simulated one is told when it starts, so that it does after a restart."""
+    if plan.options.telegram_transport != "webhook":
+        return {}
+    return {"TELEGRAM_WEBHOOK_URL": plan.webhook_url, "TELEGRAM_SECRET_TOKEN": plan.telegram.secret_token}
