@@ -81,6 +81,7 @@ class Actions:
         chat.started = True
         message = self.post(chat, person.user(), whole, reply_to=reply_to, topic=topic, at=at)
         self._simulation.tell_bots(chat, "message", message)
+        chat.last_bot = None
         return message
 
     def post(
@@ -114,8 +115,8 @@ class Actions:
         if opens_topic:
             message.thread_id = message.id
         chat.messages[message.id] = message
-        if not service:
-            chat.last_bot = message.sender_id if sender["is_bot"] else None
+        if sender["is_bot"] and not service:
+            chat.last_bot = message.sender_id
         self.told("message", chat, message)
         return message
 

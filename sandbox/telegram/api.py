@@ -7,9 +7,10 @@ answer's `error_code`; a fault that cuts a connection leaves no half answer behi
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import orjson
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, web
 
 from sandbox.telegram.errors import ApiError, bad_request, not_found, server_error, too_many_requests
 from sandbox.telegram.files import MAX_UPLOAD
@@ -148,8 +149,6 @@ async def read_arguments(request: web.Request) -> dict[str, Any]:
     if request.content_type == "application/json":
         return {**arguments, **_json(body)}
     if request.content_type == "application/x-www-form-urlencoded":
-        from urllib.parse import parse_qsl
-
         return {**arguments, **dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))}
     return arguments
 
@@ -179,7 +178,7 @@ async def _multipart(request: web.Request) -> dict[str, Any]:
     """Plain parts are texts, parts with a file name are uploads; `attach://<part>` stands for the part's upload."""
     parts: dict[str, Any] = {}
     size = 0
-    async for part in await request.multipart():
+    async for part in MultipartReader(request.headers, request.content):
         if not isinstance(part, BodyPartReader) or part.name is None:
             continue
         content = bytes(await part.read())

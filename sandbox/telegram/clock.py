@@ -71,6 +71,7 @@ class ManualClock:
         self._start = now
         self._numbers = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._slept = asyncio.Event()
 
     def now(self) -> float:
         return self._now
@@ -84,7 +85,14 @@ class ManualClock:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._numbers), future))
+        self._slept.set()
         await future
+
+    async def sleeping(self, count: int = 1) -> None:
+        """Until so many wait for time to move on: what a test asks before it moves time."""
+        while sum(not future.done() for _, _, future in self._sleepers) < count:
+            self._slept.clear()
+            await self._slept.wait()
 
     def advance(self, seconds: float) -> None:
         """Move time on and wake whoever was to be woken by then."""
