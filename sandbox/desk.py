@@ -37,12 +37,12 @@ class Desk:
         headers = {name: request.headers[name] for name in _REQUEST_HEADERS if name in request.headers}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        path = request.raw_path.removeprefix("/tickets")
+        url = URL(self._api_url + request.raw_path.removeprefix("/tickets"), encoded=True)
         body = await request.read() if request.can_read_body else None
         try:
             async with self._session.request(
                 request.method,
-                URL(f"{self._api_url}{path}", encoded=True),
+                url,
                 headers=headers,
                 data=body,
                 allow_redirects=False,
