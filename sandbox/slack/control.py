@@ -25,31 +25,34 @@ NOT_THERE = frozenset(f"{what}_not_found" for what in ("user", "channel", "messa
 class Control:
     """The routes of both halves."""
 
-    def __init__(self, simulation: "Simulation") -> None:
+    def __init__(self, simulation: "Simulation", platform_prefix: str) -> None:
         from sandbox.slack.control_people import PeopleControl
         from sandbox.slack.control_platform import PlatformControl
 
+        self._simulation = simulation
+        self._platform_prefix = platform_prefix
         self._handlers = {**PeopleControl(simulation).handlers(), **PlatformControl(simulation).handlers()}
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
         """All routes below `prefix`."""
         return [
-            web.route(method, prefix + path, _answering(handler)) for (method, path), handler in self._handlers.items()
+            web.route(method, prefix + path, self._answering(handler))
+            for (method, path), handler in self._handlers.items()
         ]
 
+    def _answering(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            self._simulation.serve_from(f"{request.scheme}://{request.host}{self._platform_prefix}")
+            body: Json = {"ok": True}
+            status = 200
+            try:
+                body |= await handler(request)
+            except SlackError as error:
+                body = {"ok": False, "error": error.code} | error.details
+                status = 404 if error.code in NOT_THERE else 400
+            return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
 
-def _answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(request: web.Request) -> web.Response:
-        body: Json = {"ok": True}
-        status = 200
-        try:
-            body |= await handler(request)
-        except SlackError as error:
-            body = {"ok": False, "error": error.code} | error.details
-            status = 404 if error.code in NOT_THERE else 400
-        return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
-
-    return answer
+        return answer
 
 
 async def fields(request: web.Request, required: dict[str, Kind], optional: dict[str, Kind] | None = None) -> Json:

@@ -70,7 +70,7 @@ class Places:
             type=kind,
             name=name,
             created=int(self._workspace.clock.now()),
-            creator=members[0].id if members else "USLACKBOT",
+            creator=members[0].id if members else self._workspace.bot.id,
             members=list(dict.fromkeys(user.id for user in members)),
             topic=topic,
         )

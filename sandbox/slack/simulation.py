@@ -146,7 +146,7 @@ def routes(
             return web.Response(status=404)
         return web.Response(body=file.content, content_type=file.mimetype)
 
-    control = Control(simulation)
+    control = Control(simulation, prefix)
     return [
         web.post(f"{prefix}/api/{{method}}", api),
         web.get(f"{prefix}/api/{{method}}", api, allow_head=False),
