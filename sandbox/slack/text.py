@@ -30,10 +30,15 @@ def typed(text: str, mentions: Mapping[str, str] | None = None) -> str:
     Bare http(s) links become `<https://...>` as Slack's client does. `mentions` maps a name to a user id: `@name`
     becomes `<@U1>` for these names only; any other `@` stays plain.
     """
-    wire = _outside(text, BARE_LINK, escape, lambda link: f"<{escape(link.group(0))}>")
-    for name, user_id in sorted((mentions or {}).items(), key=lambda item: -len(item[0])):
-        wire = re.sub(rf"@{re.escape(escape(name))}(?![\w.-])", f"<@{user_id}>", wire)
-    return wire
+    longest_first = sorted((mentions or {}).items(), key=lambda item: -len(item[0]))
+
+    def plain(part: str) -> str:
+        wire = escape(part)
+        for name, user_id in longest_first:
+            wire = re.sub(rf"(?<!\w)@{re.escape(escape(name))}(?![\w-])", f"<@{user_id}>", wire)
+        return wire
+
+    return _outside(text, BARE_LINK, plain, lambda link: f"<{escape(link.group(0))}>")
 
 
 def posted(text: str) -> str:

@@ -125,7 +125,7 @@ async def test_refusals_name_what_is_wrong(
 async def test_settings_change_at_once(world: World) -> None:
     changed = await world.control("PATCH", "/settings", speed=60, rate_limits=False, retry_delays=[0, 1])
     assert changed["settings"]["speed"] == 60
-    assert world.simulation.settings.retry_delays == (0, 1)
+    assert list(world.simulation.settings.retry_delays) == [0, 1]
     assert (await world.control("GET", "/settings"))["settings"]["rate_limits"] is False
 
 

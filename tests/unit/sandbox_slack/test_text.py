@@ -26,6 +26,7 @@ def test_typed_text_holds_no_markup_but_links(text: str) -> None:
         ("(http://x.io)", "(<http://x.io>)"),
         ("@anna @annabel a@anna.io", "<@U1> @annabel a@anna.io"),
         ("@anna b & @anna", "<@U1> b &amp; <@U1>"),
+        ("https://x.io/@anna", "<https://x.io/@anna>"),
         ("<@U2> <!channel>", "&lt;@U2&gt; &lt;!channel&gt;"),
     ],
 )
