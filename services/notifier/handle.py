@@ -1,0 +1,59 @@
+"""Instructions go into the ledger in the transaction that moves the position; each is applied once.
+
+An instruction about a delivery that the ledger doesn't have is dead-lettered: its post was, or it never existed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from chassis.database import Connection
+from chassis.errors import DataError
+from chassis.records import Record
+from contracts.chat_replies_v1 import PostReply, ReplyInstruction
+from services.notifier.ledger import instructions, receipts, store
+from services.notifier.ledger.entry import Entry
+
+CLAIM = """
+INSERT INTO instructions (instruction_id) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING instruction_id"""
+NOW = "SELECT clock_timestamp()"
+FORGET = """
+DELETE FROM instructions WHERE instruction_id IN (
+    SELECT instruction_id FROM instructions WHERE applied_at < clock_timestamp() - interval '30 days' LIMIT 1000)"""
+"""Kafka keeps replies for 7 days; what came before can't come again."""
+
+
+async def handle(records: Sequence[Record], connection: Connection) -> None:
+    """Handler of `chat.replies.v1`."""
+    given = [
+        (record, record.envelope.data)
+        for record in records
+        if record.envelope is not None and isinstance(record.envelope.data, ReplyInstruction)
+    ]
+    claimed = await connection.fetch(CLAIM, sorted({data.instruction_id for _, data in given}))
+    fresh = {row["instruction_id"] for row in claimed}
+    entries = await store.lock(connection, {data.delivery_id for _, data in given if data.instruction_id in fresh})
+    at: datetime = await connection.fetchval(NOW)
+    for number, (record, data) in enumerate(given):
+        if data.instruction_id in fresh:
+            fresh.discard(data.instruction_id)
+            _apply(entries, record, data, at + timedelta(microseconds=number))  # so that order survives sorting
+    await store.write(connection, entries.values())
+    await receipts.write(connection, entries.values())
+
+
+def _apply(entries: dict[str, Entry], record: Record, data: ReplyInstruction, at: datetime) -> None:
+    traceparent = record.envelope.traceparent if record.envelope is not None else None
+    entry = entries.get(data.delivery_id)
+    if entry is not None:
+        instructions.apply(entry, data, traceparent, at)
+    elif isinstance(data, PostReply):
+        entries[data.delivery_id] = instructions.opened(data, record.partition, traceparent, at)
+    else:
+        raise DataError("unknown_delivery", f"{type(data).__name__} is about a delivery that the ledger doesn't have")
+
+
+async def forget(connection: Connection) -> None:
+    """Remove the ids of instructions that can't come again."""
+    await connection.execute(FORGET)

@@ -1,0 +1,1 @@
+"""Telegram: how replies look there, how they are sent, what its refusals mean. No SQL."""
