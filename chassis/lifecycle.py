@@ -73,7 +73,7 @@ class ProcessContext(Generic[S]):
         self.name = name
         self.settings = settings
         self.stop = asyncio.Event()
-        """Set when the process is to end; setting it ends the process in order."""
+        """Set when the process is to end; whoever sets it ends the process in order, with exit code 0."""
         self.probes = Probes()
         self._components: list[_Component] = []
         self._resources = AsyncExitStack()
@@ -200,8 +200,7 @@ class ProcessContext(Generic[S]):
         if not self.stop.is_set():
             log.info("started", components=[component.name for component in self._components])
             self.probes.state = "running"
-            if self._components:
-                await self.stop.wait()
+            await self.stop.wait()
         self.stop.set()
         self.probes.state = "stopping"
         metrics.process_stopping.set(1)

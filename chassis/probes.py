@@ -23,8 +23,9 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
 
-Check = Callable[[], Awaitable[bool | str | None]]
-"""A readiness check: True or None means ready, False or a reason means not; an exception is a reason too."""
+Answer = bool | str | None
+Check = Callable[[], Answer | Awaitable[Answer]]
+"""A readiness check, plain or async: True or None means ready, False or a reason not; an exception is a reason too."""
 
 CHECK_SECONDS = 1.0
 
@@ -69,7 +70,9 @@ class Probes:
 
     async def _ask(self, check: Check) -> str | None:
         try:
-            answer = await asyncio.wait_for(check(), self._check_seconds)
+            answer = check()
+            if isinstance(answer, Awaitable):
+                answer = await asyncio.wait_for(answer, self._check_seconds)
         except TimeoutError:
             return f"no answer within {self._check_seconds:g} s"
         except Exception as error:  # noqa: BLE001  an unforeseen error is a reason not to be ready

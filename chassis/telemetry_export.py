@@ -1,25 +1,39 @@
-"""The way out of spans is counted: lost spans show in a metric, and nowhere else do they do harm."""
+"""The way out of spans is counted: lost spans show in a metric and one log line, and nowhere else do they do harm."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from chassis import metrics
+from chassis.logs import get_logger
+
+log = get_logger("telemetry")
 
 
 class CountingExporter(SpanExporter):
-    """An exporter that counts what another one sent and failed to send."""
+    """An exporter that counts what another one sent and failed to send, and tells when that changes.
+
+    The SDK itself would write a line for every failed attempt, for as long as the collector is away.
+    """
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
+        self._sending = True
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._exporter.export(spans)
         sent = result is SpanExportResult.SUCCESS
         metrics.spans_exported.labels("sent" if sent else "failed").inc(len(spans))
+        if sent and not self._sending:
+            log.info("collector_back")
+        elif not sent and self._sending:
+            log.warning("collector_away", spans_lost=len(spans))
+        self._sending = sent
         return result
 
     def shutdown(self) -> None:

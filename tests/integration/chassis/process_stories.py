@@ -102,13 +102,21 @@ async def deaf(process: Context) -> None:
     process.spawn("deaf", work())
 
 
-async def one_off(process: Context) -> None:
-    say(f"{process.kind} {process.name}")
+async def stopping_itself(process: Context) -> None:
+    async def last_word() -> None:
+        say(f"{process.kind} {process.name}")
+        process.stop.set()
+
+    process.spawn("last word", last_word())
+
+
+async def bare(process: Context) -> None:
+    process.defer(lambda: closing("connection"))
 
 
 STORIES = {
     story.__name__: story
-    for story in (orderly, crashing, returning, failing_start, slow_start, never_finishing, deaf, one_off)
+    for story in (orderly, crashing, returning, failing_start, slow_start, never_finishing, deaf, stopping_itself, bare)
 }
 
 if __name__ == "__main__":

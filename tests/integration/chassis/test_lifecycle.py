@@ -189,10 +189,21 @@ async def test_a_component_deaf_to_cancellation_does_not_hold_the_end(start: Sta
     assert not pid_file.exists()
 
 
-async def test_a_main_without_components_ends_by_itself(start: Start) -> None:
-    running = await start("one_off")
+async def test_a_component_may_end_the_process_in_order(start: Start) -> None:
+    running = await start("stopping_itself")
     assert await running.end() == 0
     assert running.said == ["router router"]
+
+
+async def test_a_process_whose_parts_run_elsewhere_waits_for_a_signal(start: Start) -> None:
+    running = await start("bare")
+    url = (await running.until("starting"))["probes"]
+    await running.until("started")
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{url}/readyz")).status_code == 200
+    running.process.terminate()
+    assert await running.end() == 0
+    assert running.said == ["connection closed"]
 
 
 async def test_a_refused_configuration_ends_with_code_2_and_one_message(start: Start) -> None:

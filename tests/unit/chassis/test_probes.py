@@ -90,12 +90,14 @@ async def test_every_kind_of_no_is_a_reason() -> None:
     checks: dict[str, Check] = {"fine": yes, "no": no, "why": why, "broken": broken, "silent": silent}
     for name, check in checks.items():
         probes.add_readiness(name, check)
+    probes.add_readiness("plain", lambda: False)
     status, body = await verdict(probes, "/readyz")
     assert status == 503
     assert body == {
         "status": "not ready",
         "problems": {
             "no": "not ready",
+            "plain": "not ready",
             "why": "no partition assigned",
             "broken": "ConnectionRefusedError: [Errno 111] Connection refused",
             "silent": "no answer within 0.01 s",
@@ -110,6 +112,7 @@ async def test_checks_that_say_yes_or_nothing_make_it_ready() -> None:
     probes = Probes()
     probes.add_readiness("database", yes)
     probes.add_readiness("kafka", nothing)
+    probes.add_readiness("consumer", lambda: True)
     assert await verdict(probes, "/readyz") == (200, {"status": "ready"})
 
 
