@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.telegram import entities
 from sandbox.telegram.errors import ApiError, ControlError
-from sandbox.telegram.views import message_view
+from sandbox.telegram.groups import Groups
 from sandbox.telegram.visibility import bots_in
-from sandbox.telegram.world import DEFAULT_ICON_COLOR, GENERAL_TOPIC, Chat, ChatType, Message, Person, Status, Topic
+from sandbox.telegram.world import GENERAL_TOPIC, Chat, Message, Person, Topic
 
 if TYPE_CHECKING:
     from sandbox.telegram.simulation import Simulation
@@ -22,32 +22,12 @@ if TYPE_CHECKING:
 CHAT_INSTANCE = "8134722200314281151"
 
 
-class Actions:
+class Actions(Groups):
     """Everything a tester or the page does on behalf of a person."""
 
     def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
+        super().__init__(simulation)
         self._callback_ids = itertools.count(1 + simulation.world.first * 1000)
-
-    # --- looking up -----------------------------------------------------------------------------------------------
-
-    def person(self, user_id: int) -> Person:
-        try:
-            return self._simulation.world.people[user_id]
-        except KeyError:
-            raise ControlError(f"no user {user_id}", status=404) from None
-
-    def chat(self, chat_id: int, bot_id: int | None = None) -> Chat:
-        chat = self._simulation.world.chat(chat_id, self._simulation.bot(bot_id).id)
-        if chat is None:
-            raise ControlError(f"no chat {chat_id}", status=404)
-        return chat
-
-    def message(self, chat: Chat, message_id: int) -> Message:
-        message = chat.message(message_id)
-        if message is None:
-            raise ControlError(f"no message {message_id} in chat {chat.id}", status=404)
-        return message
 
     # --- messages -------------------------------------------------------------------------------------------------
 
@@ -83,46 +63,6 @@ class Actions:
         self._simulation.tell_bots(chat, "message", message)
         chat.last_bot = None
         return message
-
-    def post(
-        self,
-        chat: Chat,
-        sender: dict[str, Any],
-        content: dict[str, Any],
-        *,
-        reply_to: int | None = None,
-        topic: int | None = None,
-        at: float | None = None,
-        service: bool = False,
-        opens_topic: bool = False,
-        markup: dict[str, Any] | None = None,
-        external_reply: dict[str, Any] | None = None,
-        quote: dict[str, Any] | None = None,
-    ) -> Message:
-        """Put a message into the chat and tell the subscribers (not the bots)."""
-        message = Message(
-            id=next(chat.ids),
-            date=int(self._simulation.clock.now() if at is None else at),
-            sender=sender,
-            content=content,
-            thread_id=None if topic == GENERAL_TOPIC else topic,
-            reply_to=reply_to,
-            service=service,
-            markup=markup,
-            external_reply=external_reply,
-            quote=quote,
-        )
-        if opens_topic:
-            message.thread_id = message.id
-        chat.messages[message.id] = message
-        if sender["is_bot"] and not service:
-            chat.last_bot = message.sender_id
-        self.told("message", chat, message)
-        return message
-
-    def told(self, event: str, chat: Chat, message: Message) -> None:
-        """Tell the subscribers of a message as people see it."""
-        self._simulation.publish(event, chat_id=chat.id, message=message_view(chat, message))
 
     def edit(
         self, chat_id: int, message_id: int, text: str, *, at: float | None = None, bot_id: int | None = None
@@ -234,95 +174,6 @@ class Actions:
         )
         return chat
 
-    # --- groups ---------------------------------------------------------------------------------------------------
-
-    def set_member(self, chat: Chat, member_id: int, status: Status, *, by: Person) -> None:
-        """Change somebody's membership and tell the bots: my_chat_member about themselves, chat_member about others."""
-        before = chat.status(member_id)
-        chat.members[member_id] = status
-        self._simulation.publish("member", chat_id=chat.id, user_id=member_id, old=before, new=status)
-        if before == status:
-            return
-        bot = self._simulation.bots.get(member_id)
-        user = bot.user() if bot is not None else self.person(member_id).user()
-        payload = {
-            "chat": chat.summary(),
-            "from": by.user(),
-            "date": int(self._simulation.clock.now()),
-            "old_chat_member": chat_member(user, before),
-            "new_chat_member": chat_member(user, status),
-        }
-        if bot is not None:
-            self._simulation.feed(bot.id).add("my_chat_member", payload, chat_id=chat.id)
-            return
-        for other in bots_in(self._simulation.world, chat):
-            if chat.is_admin(other.id):
-                self._simulation.feed(other.id).add("chat_member", payload, chat_id=chat.id)
-
-    def service(
-        self, chat: Chat, sender: dict[str, Any], content: dict[str, Any], *, topic: int | None = None
-    ) -> Message:
-        """A service message, delivered to the bots whatever their privacy mode."""
-        message = self.post(chat, sender, content, topic=topic, service=True)
-        self._simulation.tell_bots(chat, "message", message)
-        return message
-
-    def open_topic(self, chat: Chat, sender: dict[str, Any], name: str, *, icon_color: int | None = None) -> Topic:
-        """Open a forum topic; its service message is the first of the topic and gives it its id."""
-        topic = Topic(0, name, DEFAULT_ICON_COLOR if icon_color is None else icon_color)
-        content = {"forum_topic_created": {"name": name, "icon_color": topic.icon_color}}
-        message = self.post(chat, sender, content, service=True, opens_topic=True)
-        topic.id = message.id
-        chat.topics[topic.id] = topic
-        self._simulation.tell_bots(chat, "message", message)
-        return topic
-
-    def close_topic(self, chat: Chat, sender: dict[str, Any], topic: Topic, *, closed: bool) -> Message:
-        topic.closed = closed
-        return self.service(chat, sender, {f"forum_topic_{'closed' if closed else 'reopened'}": {}}, topic=topic.id)
-
-    def rename_topic(self, chat: Chat, sender: dict[str, Any], topic: Topic, name: str) -> Message:
-        topic.name = name
-        return self.service(chat, sender, {"forum_topic_edited": {"name": name}}, topic=topic.id)
-
-    def create_group(
-        self,
-        title: str,
-        *,
-        creator: Person,
-        kind: ChatType = "supergroup",
-        is_forum: bool = False,
-        chat_id: int | None = None,
-        bot_status: Status = "member",
-        bot_id: int | None = None,
-    ) -> Chat:
-        """A group with its creator and the bot (as `bot_status` says)."""
-        if is_forum and kind != "supergroup":
-            raise ControlError("only supergroups can be forums")
-        world = self._simulation.world
-        if chat_id is None:
-            chat_id = world.new_chat_id(kind)
-        elif chat_id >= 0 or world.chat(chat_id, 0) is not None:
-            raise ControlError(f"chat id {chat_id} is taken or not negative")
-        chat = world.add_chat(Chat(chat_id, kind, title, is_forum=is_forum, members={creator.id: "creator"}))
-        self._simulation.publish("chat", chat_id=chat.id, bot_id=None, chat=chat.summary())
-        if bot_status != "left":
-            self.set_member(chat, self._simulation.bot(bot_id).id, bot_status, by=creator)
-        return chat
-
-    def migrate(self, chat_id: int, *, by: Person) -> Chat:
-        """Upgrade a group to a supergroup: a new chat with a new id; the old one takes no more messages."""
-        old = self.chat(chat_id)
-        if old.type != "group" or old.migrated_to is not None:
-            raise ControlError(f"chat {chat_id} is no group that can be upgraded")
-        new = Chat(self._simulation.world.new_chat_id("supergroup"), "supergroup", old.title, members=dict(old.members))
-        self._simulation.world.add_chat(new)
-        self.service(old, by.user(), {"migrate_to_chat_id": new.id})
-        old.migrated_to = new.id
-        self._simulation.publish("chat", chat_id=new.id, bot_id=None, chat=new.summary())
-        self.service(new, by.user(), {"migrate_from_chat_id": old.id})
-        return new
-
     def _check_may_write(self, chat: Chat, person: Person) -> None:
         if chat.migrated_to is not None:
             raise ControlError(f"the group was upgraded; write to {chat.migrated_to}")
@@ -346,31 +197,3 @@ def _text(text: str) -> dict[str, Any]:
         return entities.finish(text, [])
     except ApiError as refusal:
         raise ControlError(refusal.description) from None
-
-
-def chat_member(user: dict[str, Any], status: Status) -> dict[str, Any]:
-    """A ChatMember; PTB refuses one without the fields that its status requires."""
-    member: dict[str, Any] = {"user": user, "status": status}
-    if status == "kicked":
-        member["until_date"] = 0
-    if status in {"creator", "administrator"}:
-        member["is_anonymous"] = False
-    if status == "administrator":
-        member |= dict.fromkeys(ADMIN_RIGHTS, True) | {"can_be_edited": False}
-    return member
-
-
-ADMIN_RIGHTS = (
-    "can_manage_chat",
-    "can_delete_messages",
-    "can_manage_video_chats",
-    "can_restrict_members",
-    "can_promote_members",
-    "can_change_info",
-    "can_invite_users",
-    "can_post_stories",
-    "can_edit_stories",
-    "can_delete_stories",
-    "can_pin_messages",
-    "can_manage_topics",
-)

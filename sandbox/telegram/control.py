@@ -198,6 +198,10 @@ class ControlApi:
             content["location"] = given.location.model_dump()
         if given.media_group_id is not None:
             content["media_group_id"] = given.media_group_id
+        if given.forward_from is not None:
+            sender = self._simulation.actions.person(given.forward_from).user()
+            date = int(self._simulation.clock.now())
+            content["forward_origin"] = {"type": "user", "sender_user": sender, "date": date}
         if given.caption is not None:
             if len(given.caption) > MAX_CAPTION or not content:
                 raise ControlError(f"a caption has up to {MAX_CAPTION} characters and goes with a file")

@@ -104,6 +104,8 @@ class NewMessage(ForBot):
     document: File | None = None
     photo: File | None = None
     media_group_id: str | None = None
+    forward_from: int | None = None
+    """The person whose message is forwarded."""
     contact: Contact | None = None
     location: Location | None = None
 
@@ -166,6 +168,7 @@ class NewFault(Request):
     retry_after: int = Field(default=1, ge=1)
     status: int = Field(default=500, ge=500, le=599)
     chat_id: int | None = None
+    update_kind: str | None = None
 
 
 class WaitIdle(Request):

@@ -24,7 +24,9 @@ ANY_METHOD = "*"
 
 @dataclass(slots=True)
 class Fault:
-    """`target` is a method's name, `*` for any method, or `updates` for deliveries to the bot."""
+    """`target` is a method's name, `*` for any method, or `updates` for deliveries to the bot's webhook; `chat_id` and
+    `update_kind` narrow it. Delaying one kind of update lets the others overtake it, as Telegram's queues allow.
+    """
 
     id: int
     target: str
@@ -36,14 +38,15 @@ class Fault:
     retry_after: int = 1
     status: int = 500
     chat_id: int | None = None
+    update_kind: str | None = None
     hits: int = 0
     generator: random.Random = field(default_factory=random.Random, repr=False)
 
-    def strikes(self, target: str, chat_id: int | None) -> bool:
+    def strikes(self, target: str, chat_id: int | None, update_kind: str | None) -> bool:
         """Whether it acts on this call, counting it if so."""
         if self.target != target and not (self.target == ANY_METHOD and target != UPDATES):
             return False
-        if self.chat_id is not None and self.chat_id != chat_id:
+        if self.chat_id not in {None, chat_id} or self.update_kind not in {None, update_kind}:
             return False
         if (self.count is not None and self.hits >= self.count) or self.generator.random() >= self.probability:
             return False
@@ -84,8 +87,8 @@ class Faults:
     def all(self) -> list[Fault]:
         return list(self._faults.values())
 
-    def strike(self, target: str, chat_id: int | None = None) -> list[Fault]:
+    def strike(self, target: str, chat_id: int | None = None, update_kind: str | None = None) -> list[Fault]:
         """The faults that act on this call or delivery."""
         if not self._faults:
             return []
-        return [fault for fault in self._faults.values() if fault.strikes(target, chat_id)]
+        return [fault for fault in self._faults.values() if fault.strikes(target, chat_id, update_kind)]

@@ -125,7 +125,7 @@ class WebhookSender:
             self._drop(key, update)
             return
         update.attempts += 1
-        faults = self._faults.strike(UPDATES, update.chat_id)
+        faults = self._faults.strike(UPDATES, update.chat_id, update.kind)
         outcome = await self._post(update, faults)
         self._on_attempt(update, outcome)
         if outcome.error is None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.telegram.actions import chat_member
 from sandbox.telegram.errors import bad_request
+from sandbox.telegram.groups import chat_member
 from sandbox.telegram.methods.call import Call, Handler
 from sandbox.telegram.methods.content import topic_of
 

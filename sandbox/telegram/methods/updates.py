@@ -32,6 +32,7 @@ async def set_webhook(call: Call) -> Result:
     _check_url(url, local_mode=call.simulation.local_mode)
     feed = call.simulation.feed(call.bot.id)
     feed.allow(call.get("allowed_updates"))
+    before = feed.webhook
     if call.get("drop_pending_updates"):
         _drop_pending(call)
     connections = call.get("max_connections") or DEFAULT_CONNECTIONS
@@ -42,6 +43,10 @@ async def set_webhook(call: Call) -> Result:
         ip_address=call.get("ip_address"),
         has_custom_certificate=call.get("certificate") is not None,
     )
+    if before is not None and not webhook.has_custom_certificate and webhook.same_as(before):
+        if feed.webhook is None:
+            call.simulation.set_webhook(call.bot, before)
+        return Result(True, "Webhook is already set")
     call.simulation.set_webhook(call.bot, webhook)
     return Result(True, "Webhook was set")
 

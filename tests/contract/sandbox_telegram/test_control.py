@@ -67,6 +67,28 @@ async def test_files_albums_contacts_and_places(served: Served, http: aiohttp.Cl
     assert located["location"] == {"latitude": 1.5, "longitude": 2.5}
 
 
+async def test_a_forwarded_message_names_its_author(served: Served, http: aiohttp.ClientSession) -> None:
+    user, author = await person(http), await person(http, "Bob")
+    await control(http, "POST", "/messages", user_id=user, text="look", forward_from=author)
+
+    (update,) = await result(http, "getUpdates")
+    assert update["message"]["forward_origin"]["sender_user"]["id"] == author
+
+
+async def test_who_joins_and_leaves_a_group(served: Served, http: aiohttp.ClientSession) -> None:
+    user = await person(http, "Bob")
+    path = f"/chats/{served.group.id}/members"
+    served.forget_updates()
+    await control(http, "POST", path, user_id=user, status="member")
+    await control(http, "POST", path, user_id=user, status="left", by=user)
+    await control(http, "POST", path, user_id=BOT_ID, status="kicked")
+
+    joined, left, kicked = await result(http, "getUpdates")
+    assert joined["message"]["new_chat_members"][0]["id"] == user
+    assert (left["message"]["left_chat_member"]["id"], left["message"]["from"]["id"]) == (user, user)
+    assert kicked["my_chat_member"]["new_chat_member"]["status"] == "kicked"
+
+
 async def test_a_forum_with_a_topic(served: Served, http: aiohttp.ClientSession) -> None:
     user, member = await person(http), await person(http, "Bob")
     forum = await control(
@@ -89,8 +111,9 @@ async def test_a_forum_with_a_topic(served: Served, http: aiohttp.ClientSession)
     updates = await result(http, "getUpdates")
     kinds = [next(kind for kind in update if kind != "update_id") for update in updates]
     shown = await control(http, "GET", f"/chats/{chat_id}/messages?topic={topic}&limit=3")
-    assert kinds == ["my_chat_member", *["message"] * 5]
-    assert {update["message"]["message_thread_id"] for update in updates[1:]} == {topic}
+    assert kinds == ["my_chat_member", *["message"] * 7]
+    assert [updates[i]["message"]["new_chat_members"][0]["id"] for i in (1, 2)] == [BOT_ID, member]
+    assert {update["message"]["message_thread_id"] for update in updates[3:]} == {topic}
     assert [message["text"] for message in shown["messages"]] == [None, "q", "a"]
     assert (await control(http, "GET", f"/chats/{chat_id}"))["topics"] == [{"id": topic, "name": "T2", "closed": True}]
 

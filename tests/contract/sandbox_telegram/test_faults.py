@@ -171,6 +171,22 @@ async def test_faults_of_delivery(
     assert served.pending() == []
 
 
+async def test_a_delayed_kind_is_overtaken_by_others(
+    served: Served, receiver: Receiver, clock: ManualClock, http: aiohttp.ClientSession
+) -> None:
+    served.meet()
+    await result(http, "setWebhook", url=receiver.url, allowed_updates=["message", "message_reaction"])
+    await control(http, "POST", "/faults", target="updates", kind="delay", seconds=10, update_kind="message")
+    message = served.simulation.actions.send(served.person.id, text="x")
+    served.simulation.actions.react(served.person.id, served.person.id, message.id, ["👍"])
+    await receiver.wait_for(1)
+    clock.advance(10)
+    await served.simulation.settled()
+
+    kinds = [next(kind for kind in update if kind != "update_id") for update in receiver.updates]
+    assert kinds == ["message_reaction", "message"]
+
+
 async def test_a_delayed_update_holds_back_its_chat(
     served: Served, receiver: Receiver, clock: ManualClock, http: aiohttp.ClientSession
 ) -> None:

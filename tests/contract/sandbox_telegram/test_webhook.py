@@ -194,6 +194,24 @@ async def test_410_for_23_hours_removes_the_webhook(
     assert [update["message"]["text"] for update in await result(http, "getUpdates")] == ["x"]
 
 
+async def test_setting_the_same_webhook_again_disturbs_nothing(
+    hooked: Served, receiver: Receiver, clock: ManualClock, http: aiohttp.ClientSession
+) -> None:
+    failing(receiver, 500)
+    send(hooked, "x")
+    await hooked.simulation.settled()
+    await result(http, "setWebhook", url=receiver.url, secret_token="s3cret-token")
+    await hooked.simulation.settled()
+    assert receiver.texts() == ["x"]
+
+    await result(http, "setWebhook", url=receiver.url, secret_token="s3cret-token", drop_pending_updates=True)
+    send(hooked, "y")
+    clock.advance(1)
+    await hooked.simulation.settled()
+
+    assert receiver.texts() == ["x", "y"]
+
+
 async def test_no_more_requests_at_once_than_max_connections(
     served: Served, receiver: Receiver, http: aiohttp.ClientSession
 ) -> None:
@@ -292,6 +310,8 @@ async def test_what_set_and_delete_webhook_say(served: Served, http: aiohttp.Cli
         (await call(http, method, **arguments))[1]["description"]
         for method, arguments in [
             ("setWebhook", {"url": "http://127.0.0.1:1/"}),
+            ("setWebhook", {"url": "http://127.0.0.1:1/"}),
+            ("setWebhook", {"url": "http://127.0.0.1:1/", "secret_token": "new"}),
             ("deleteWebhook", {}),
             ("deleteWebhook", {}),
             ("setWebhook", {"url": ""}),
@@ -299,6 +319,8 @@ async def test_what_set_and_delete_webhook_say(served: Served, http: aiohttp.Cli
     ]
 
     assert said == [
+        "Webhook was set",
+        "Webhook is already set",
         "Webhook was set",
         "Webhook was deleted",
         "Webhook is already deleted",
