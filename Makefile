@@ -23,7 +23,8 @@ $(PY):
 
 .venv/installed-%: requirements/%.txt | $(PY)
 	@echo "Installing the locked packages of requirements/$*.txt ..."
-	@$(PY) -m pip install --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	@install="$(PY) -m pip install --disable-pip-version-check --require-hashes -r requirements/$*.txt"; \
+	if [ -t 1 ]; then $$install; else set -o pipefail; $$install | { grep -vE '^(Requirement already|Ignoring|Looking in)' || true; }; fi
 	@touch $@
 
 venv: .venv/installed-dev ## make .venv with everything locked in requirements/dev.txt
@@ -57,7 +58,7 @@ types: .venv/installed-dev ## mypy, strict, over the tree
 	@.venv/bin/mypy $(SOURCES)
 
 imports: .venv/installed-dev ## import rules of the layout
-	@PYTHONPATH=. .venv/bin/lint-imports
+	@PYTHONPATH=. .venv/bin/lint-imports --no-logo
 
 test: .venv/installed-dev ## every test, on a real Kafka and a real PostgreSQL
 	@$(PY) -m pytest $(ARGS)

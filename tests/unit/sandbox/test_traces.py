@@ -47,6 +47,6 @@ def test_zipkin_gets_links_and_errors_as_tags() -> None:
         "kind": "PRODUCER",
         "timestamp": 1,
         "duration": 4,
-        "localEndpoint": {"serviceName": "n-0"},
+        "localEndpoint": {"serviceName": "notifier-0"},
         "tags": {"n": "1", "error": "x", "link.0": "t/s"},
     }
