@@ -32,10 +32,10 @@ venv: .venv/installed-dev ## make .venv with everything locked in requirements/d
 # --- running -------------------------------------------------------------------------------------------------------
 
 demo: .venv/installed-sandbox ## start the whole stack and play both stories (ONCE=1: then stop; TRACES=1: with a trace page)
-	@./okno demo $(if $(filter 1,$(ONCE)),--once) $(if $(filter 1,$(TRACES)),--traces)
+	@$(PY) -m sandbox.demo $(if $(filter 1,$(ONCE)),--once) $(if $(filter 1,$(TRACES)),--traces) $(ARGS)
 
 replay: .venv/installed-sandbox ## play the support-chat corpus through the simulated Slack (SPEED=200, LIMIT=..., FILES="...")
-	@./okno replay $(if $(SPEED),--speed $(SPEED)) $(if $(LIMIT),--limit $(LIMIT)) $(FILES)
+	@$(PY) -m sandbox.replay $(if $(SPEED),--speed $(SPEED)) $(if $(LIMIT),--limit $(LIMIT)) $(FILES)
 
 up: .venv/installed-sandbox ## start the stack in the background (ROUTERS=2 NOTIFIERS=2 TICKETING_WORKERS=2 SLACK_TRANSPORT=socket TELEGRAM_TRANSPORT=polling)
 	@$(PY) -m sandbox.stack up
