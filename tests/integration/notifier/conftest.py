@@ -82,10 +82,15 @@ class Desk:
 
     def telegram_dialog(self, user_id: int = 5) -> Place:
         """A dialog that the customer has begun."""
-        self.telegram.world.add_person(user_id, "Ada")
+        self.telegram.world.add_person("Ada", user_id=user_id)
         self.telegram.actions.send(user_id, text="/start")
-        key = keys.telegram_channel(BOT, user_id)
-        where = Channel(key=key, platform=Platform.TELEGRAM, workspace=str(BOT), type=ChannelType.DIALOG)
+        return self.telegram_place(user_id)
+
+    def telegram_place(self, chat_id: int) -> Place:
+        """A dialog, or a group as a whole."""
+        key = keys.telegram_channel(BOT, chat_id)
+        kind = ChannelType.DIALOG if chat_id > 0 else ChannelType.GROUP
+        where = Channel(key=key, platform=Platform.TELEGRAM, workspace=str(BOT), type=kind)
         return Place(key=keys.place_key(key, None), channel=where)
 
     def slack_posts(self, place: Place) -> list[str]:
@@ -159,7 +164,14 @@ class Desk:
     async def receipts(self, delivery_id: str | None = None) -> list[DeliveryChanged]:
         """Everything in the outbox, which nobody relays here."""
         rows = await self.database.pool.fetch("SELECT topic, headers, payload FROM outbox ORDER BY id")
-        models = [codec.decode(row["topic"], unpack_headers(row["headers"]), row["payload"]).data for row in rows]
+        models = [
+            codec.decode(
+                row["topic"],
+                [(name, value) for name, value in unpack_headers(row["headers"]) if value is not None],
+                row["payload"],
+            ).data
+            for row in rows
+        ]
         found = [model for model in models if isinstance(model, DeliveryChanged)]
         return [one for one in found if delivery_id in {None, one.delivery_id}]
 
