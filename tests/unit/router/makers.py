@@ -16,7 +16,7 @@ from contracts.chat_events_v1 import (
     ReactionChanged,
 )
 from contracts.desk_policy_v1 import Policy
-from contracts.keys import ChannelKey, MessageKey, PersonKey, PlaceKey, Platform, channel_of_message, message_key
+from contracts.keys import ChannelKey, MessageKey, PersonKey, PlaceKey, Platform, message_key
 from contracts.ticket_events_v1 import Status
 from services.router.decide import decide_once
 from services.router.decide.decisions import Decision, Place
@@ -171,7 +171,3 @@ class Chat:
     def member(self, key: MessageKey) -> PlaceKey | None:
         known = self.view.message(key)
         return None if known is None else known.place
-
-
-def channel_of(key: MessageKey) -> ChannelKey:
-    return channel_of_message(key)

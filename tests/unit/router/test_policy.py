@@ -1,0 +1,88 @@
+"""Which rules hold in a channel."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts.chat import ChannelType
+from contracts.desk_policy_v1 import Match, OpenOn, Policy
+from services.router.policy import BUILT_IN, matches, rules_for, whole_words
+from tests.unit.router.makers import COURSE, DIALOG, DIRECT, GROUP, policy
+
+
+def test_the_built_in_policy_has_the_designs_windows() -> None:
+    rules = BUILT_IN.channel(COURSE).rules
+    assert BUILT_IN.version == 0
+    assert (rules.continue_within, rules.reopen_within) == (timedelta(minutes=3), timedelta(hours=72))
+    assert rules.open_on is OpenOn.MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("match", "holds"),
+    [
+        ({"platform": "slack"}, True),
+        ({"platform": "telegram"}, False),
+        ({"workspace": "T01"}, True),
+        ({"workspace": "T02"}, False),
+        ({"channel": "slack:C0*"}, True),
+        ({"channel": "slack:D*"}, False),
+        ({"name": "course-*"}, True),
+        ({"name": "COURSE-*"}, True),
+        ({"name": "lobby"}, False),
+        ({"type": "public"}, True),
+        ({"type": "dialog"}, False),
+        ({"platform": "slack", "name": "course-*", "type": "private"}, False),
+    ],
+)
+def test_all_given_fields_must_match(match: dict[str, Any], holds: bool) -> None:
+    assert matches(Match.model_validate(match), COURSE) == holds
+
+
+def test_a_channel_without_a_name_has_its_profiles() -> None:
+    match = Match(name="course-*")
+    unnamed = COURSE.model_copy(update={"name": None})
+    assert not matches(match, unnamed)
+    assert matches(match, unnamed, "course-go")
+
+
+def test_later_overrides_win_and_replace_only_what_they_give() -> None:
+    document = Policy.model_validate(
+        {
+            "defaults": {"queue": "support", "tags": ["chat"]},
+            "overrides": [
+                {"match": {"platform": "slack"}, "queue": "slack", "open_on": "mention"},
+                {"match": {"type": "dialog"}, "open_on": "message", "tags": []},
+            ],
+        }
+    )
+    course, direct, dialog = (rules_for(document, channel) for channel in (COURSE, DIRECT, DIALOG))
+    assert (course.queue, course.open_on, course.tags) == ("slack", OpenOn.MENTION, ("chat",))
+    assert (direct.queue, direct.open_on, direct.tags) == ("slack", OpenOn.MESSAGE, ())
+    assert (dialog.queue, dialog.open_on, dialog.tags) == ("support", OpenOn.MESSAGE, ())
+
+
+def test_rules_are_found_anew_when_a_channel_gets_its_name_or_type() -> None:
+    ready = policy(
+        overrides=[{"match": {"name": "vip*"}, "queue": "vip"}, {"match": {"type": "forum"}, "queue": "topics"}]
+    )
+    assert ready.channel(GROUP).rules.queue == "support"
+    assert ready.channel(GROUP, "vip-lounge").rules.queue == "vip"
+    assert ready.channel(GROUP.model_copy(update={"type": ChannelType.FORUM})).rules.queue == "topics"
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "found"),
+    [
+        (["c++"], "is it c++?", True),
+        (["c++"], "objc++", False),
+        (["возврат"], "Где мой ВОЗВРАТ?", True),
+        (["возврат"], "возвраты", False),
+        (["  "], "anything", False),
+        ([], "anything", False),
+        (["a.b"], "axb", False),
+    ],
+)
+def test_words(words: list[str], text: str, found: bool) -> None:
+    pattern = whole_words(words)
+    assert (pattern is not None and pattern.search(text) is not None) == found
