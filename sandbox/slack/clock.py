@@ -31,6 +31,7 @@ class SystemClock:
         self._speed = speed
         self._base = 0.0
         self._since = time.monotonic()
+        self._waits: set[asyncio.Future[None]] = set()
 
     @property
     def speed(self) -> float:
@@ -39,11 +40,14 @@ class SystemClock:
 
     @speed.setter
     def speed(self, value: float) -> None:
-        """Changes the speed from now on; waits already begun keep their end."""
+        """Changes the speed from now on, for waits under way too."""
         if value <= 0:
             raise ValueError("speed must be above 0, for example 60 to make a minute pass in a second")
         self._base, self._since = self.elapsed(), time.monotonic()
         self._speed = value
+        for wait in self._waits:
+            if not wait.done():
+                wait.set_result(None)
 
     def now(self) -> float:
         """Seconds since the epoch, unscaled."""
@@ -55,7 +59,14 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Waits `seconds / speed` real seconds."""
-        await asyncio.sleep(seconds / self._speed)
+        end = self.elapsed() + seconds
+        while (left := end - self.elapsed()) > 0:
+            changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waits.add(changed)
+            try:
+                await asyncio.wait([changed], timeout=left / self._speed)
+            finally:
+                self._waits.discard(changed)
 
 
 class ManualClock:

@@ -27,6 +27,7 @@ SWITCHES: dict[str, Kind] = {
     "order": str,
     "concurrency": int,
     "events_per_hour": int,
+    "disable_failing": bool,
 }
 FAULT_FIELDS: dict[str, Kind] = {
     "seconds": int | float,
@@ -220,6 +221,7 @@ class PlatformControl:
         shown = asdict(settings)
         shown["event_types"] = sorted(settings.event_types) if settings.event_types is not None else None
         clock = self._simulation.clock
+        shown["subscription_disabled"] = self._simulation.dispatcher.subscription.disabled
         return shown | {"speed": clock.speed if isinstance(clock, SystemClock) else None}
 
     def _delivery(self, event_id: str) -> Delivery:

@@ -20,11 +20,11 @@ from sandbox.slack.faults import Fault, Faults
 from sandbox.slack.identity import Identity
 from sandbox.slack.model import Json
 from sandbox.slack.settings import Settings
+from sandbox.slack.subscription import Subscription
 from sandbox.slack.transport import Attempting
 
 State = Literal["waiting", "delivered", "retrying", "failed", "lost"]
-LOG_LENGTH = 100_000
-HOUR, MINUTE = 3600, 60
+LOG_LENGTH = 20_000
 OVERTAKING_SECONDS = 0.05
 
 
@@ -95,16 +95,22 @@ class Dispatcher:
         self._pending = 0
         self._retrying = 0
         self._changed = asyncio.Event()
-        self._hour: tuple[int, int] = (0, 0)
-        self._minute_told = 0
+        self.subscription = Subscription(settings, clock)
         self.log: deque[Delivery] = deque(maxlen=LOG_LENGTH)
 
     def submit(self, event: Json, lane: str) -> Delivery | None:
         """Queues an event for delivery; None if the app has no subscription for it. Never waits."""
         types = self._settings.event_types
-        if self._transport() is None or (types is not None and event["type"] not in types):
+        if (
+            self.subscription.disabled
+            or self._transport() is None
+            or (types is not None and event["type"] not in types)
+        ):
             return None
-        if self._over_hourly_limit():
+        too_many, minute = self.subscription.over_hourly_limit()
+        if minute is not None:
+            self.tell_rate_limited(minute)
+        if too_many:
             return None
         event_id = "Ev" + "".join(self._random.choices(string.digits + string.ascii_uppercase, k=10))
         delivery = self._record(event_id, lane, event, orjson.dumps(self.envelope(event, event_id)))
@@ -251,6 +257,8 @@ class Dispatcher:
         delivery.attempts.append(
             Attempt(self._clock.now(), number, outcome.delivered, outcome.reason, outcome.status, took)
         )
+        if self.subscription.tried(first=number == 0, delivered=outcome.delivered):
+            self._happened("subscription_disabled", {})
         if outcome.delivered:
             delivery.state = "delivered"
             return None
@@ -265,21 +273,6 @@ class Dispatcher:
         self._pending -= 1
         self._changed.set()
         self._happened("event_finished", delivery.json())
-
-    def _over_hourly_limit(self) -> bool:
-        limit = self._settings.events_per_hour
-        if limit is None:
-            return False
-        now = int(self._clock.now())
-        hour, count = self._hour
-        count = count + 1 if now // HOUR == hour else 1
-        self._hour = (now // HOUR, count)
-        if count <= limit:
-            return False
-        if now // MINUTE != self._minute_told:
-            self._minute_told = now // MINUTE
-            self.tell_rate_limited(now - now % MINUTE)
-        return True
 
     def tell_rate_limited(self, minute: int) -> Delivery:
         """Sends the top-level app_rate_limited callback, which carries no event."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sandbox.slack import shapes
 from sandbox.slack.errors import SlackError
 from sandbox.slack.model import Channel, ChannelType, File, Json, Message, User
-from sandbox.slack.text import mentioned, rich_text
+from sandbox.slack.text import mentioned
 from sandbox.slack.workspace import Workspace
 
 SYSTEM_SUBTYPES = frozenset(
@@ -86,8 +86,7 @@ class Messages:
             inviter=draft.inviter,
             extra=draft.extra,
         )
-        if typed and draft.text and message.blocks is None:
-            message.blocks = [rich_text(draft.text, workspace.new_block_id())]
+        message.composed = typed and bool(draft.text)
         if root and draft.broadcast:
             message.subtype = "thread_broadcast"
         channel.add(message)
@@ -107,8 +106,7 @@ class Messages:
             message.text = revision.text
         message.blocks = revision.blocks
         message.attachments = revision.attachments
-        if not editor.is_bot:
-            message.blocks = [rich_text(message.text, workspace.new_block_id())]
+        message.composed = not editor.is_bot
         if revision.metadata is not None:
             message.metadata = revision.metadata or None
         message.edited = {"user": editor.id, "ts": f"{event_ts.partition('.')[0]}.000000"}

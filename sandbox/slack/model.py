@@ -70,6 +70,8 @@ class Message:
     icons: Json | None = None
     client_msg_id: str | None = None
     blocks: list[Json] | None = None
+    composed: bool = False
+    """Typed in Slack's editor, which adds a rich_text block of the same content."""
     attachments: list[Json] | None = None
     files: list[File] = field(default_factory=list)
     metadata: Json | None = None

@@ -50,5 +50,8 @@ class Settings:
     concurrency: int = 32
     """How many events may be on their way at a time."""
 
+    disable_failing: bool = True
+    """Whether an app that fails over 95 % of at least 1,000 events an hour gets no more of them."""
+
     events_per_hour: int | None = None
     """Above it events are dropped and app_rate_limited is sent each minute (Slack: 30,000); None: no limit."""

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from sandbox.slack.identity import Identity
 from sandbox.slack.model import Channel, ChannelType, File, Json, Message, User
+from sandbox.slack.text import rich_text
 
 Metadata = Literal["full", "type"]
 
@@ -27,23 +28,23 @@ def message_json(
 ) -> Json:
     """A message as history, events and answers show it; where it is (`channel`) is left to the caller."""
     if message.tombstone:
-        body = tombstone(message)
-        return body | _thread(message, channel)
-    body = {"type": "message", "user": message.user, "text": message.text, "ts": message.ts}
-    if message.subtype:
-        body["subtype"] = message.subtype
-    if message.client_msg_id:
-        body["client_msg_id"] = message.client_msg_id
-    if message.subtype in (None, "me_message"):
-        body["team"] = identity.team_id
+        return tombstone(message) | _thread(message, channel)
+    optional = {
+        "user": None if message.subtype == "bot_message" else message.user,
+        "subtype": message.subtype,
+        "client_msg_id": message.client_msg_id,
+        "team": identity.team_id if message.subtype in (None, "me_message") else None,
+        "username": message.username,
+        "icons": message.icons,
+        "blocks": message_blocks(message),
+        "attachments": message.attachments,
+        "edited": message.edited,
+        "inviter": message.inviter,
+    }
+    body: Json = {"type": "message", "text": message.text, "ts": message.ts}
+    body |= {name: value for name, value in optional.items() if value is not None}
     if message.bot_id is not None:
         body |= _bot(message, author, identity)
-    if message.subtype == "bot_message":
-        del body["user"]
-    for name in ("username", "icons", "blocks", "attachments", "edited", "inviter"):
-        value = getattr(message, name)
-        if value is not None:
-            body[name] = value
     if message.metadata is not None:
         body["metadata"] = message.metadata if metadata == "full" else {"event_type": message.metadata["event_type"]}
     if message.files:
@@ -52,6 +53,13 @@ def message_json(
     if message.reactions:
         body["reactions"] = reactions_json(message)
     return body | message.extra | _thread(message, channel)
+
+
+def message_blocks(message: Message) -> list[Json] | None:
+    """The blocks given, or for what a person typed the rich_text block made from it."""
+    if message.blocks is None and message.composed:
+        return [rich_text(message.text, f"b{message.ts.replace('.', '')}")]
+    return message.blocks
 
 
 def _bot(message: Message, author: User | None, identity: Identity) -> Json:

@@ -65,11 +65,12 @@ class Simulation:
         return self.live.subscribe()
 
     async def configure_events(self, url: str | None, *, verify: bool = True) -> None:
-        """Sets where events are posted; with `verify` only if the app there returns the challenge.
+        """Sets where events are posted, and enables that again; with `verify` only if the app returns the challenge.
 
         Error: url_verification_failed, with the reason, and the former address stays.
         """
         former, self.settings.events_url = self.settings.events_url, url
+        self.dispatcher.subscription.enable()
         if url is None or not verify:
             return
         challenge = secrets.token_urlsafe(32)

@@ -4,7 +4,7 @@ import re
 
 from sandbox.slack.messages import Messages
 from sandbox.slack.model import Channel, Json, Message
-from sandbox.slack.shapes import reactions_json
+from sandbox.slack.shapes import message_blocks, reactions_json
 from sandbox.slack.text import MARKUP, unescape
 from sandbox.slack.workspace import Workspace
 
@@ -49,7 +49,7 @@ def message_view(workspace: Workspace, messages: Messages, channel: Channel, mes
         "reactions": reactions_json(message),
         "files": [{"id": file.id, "name": file.name, "mimetype": file.mimetype} for file in message.files],
         "metadata": message.metadata,
-        "blocks": message.blocks,
+        "blocks": message_blocks(message),
         "attachments": message.attachments,
         "notifies": [user or group for user, group in RINGING.findall(text)],
         "permalink": messages.permalink(channel, message),

@@ -4,7 +4,6 @@ Every change reaches two outlets: `event` for what the app is told (only where i
 as a whole), and `happened` for whoever watches the whole workspace, as people see it.
 """
 
-import itertools
 import random
 import uuid
 from collections.abc import Callable
@@ -39,7 +38,6 @@ class Workspace:
         self.happened = happened
         self._event = event
         self._random = random.Random(seed)
-        self._block_numbers = itertools.count(1)
         self.bot = User(
             id=identity.bot_user_id,
             name=identity.bot_name,
@@ -64,10 +62,6 @@ class Workspace:
     def new_client_msg_id(self) -> str:
         """A UUID as Slack's client makes for each message that a person sends."""
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-
-    def new_block_id(self) -> str:
-        """The id of a generated block."""
-        return f"b{next(self._block_numbers):x}"
 
     def user(self, reference: str) -> User:
         """A user by id, or by name as people write it (a leading @ is dropped). Error: user_not_found."""

@@ -223,3 +223,15 @@ async def test_a_tester_sends_any_event_and_any_event_again(world: World) -> Non
     assert [body.get("event") for body in bodies[:2]] == [{"type": "app_uninstalled"}] * 2
     assert bodies[0]["event_id"] == bodies[1]["event_id"] == sent["event_id"]
     assert bodies[2]["type"] == "app_rate_limited"
+
+
+async def test_a_disabled_subscription_hears_nothing_until_its_address_is_saved_again(world: World) -> None:
+    subscription = world.simulation.dispatcher.subscription
+    for _ in range(1000):
+        subscription.tried(first=True, delivered=False)
+    assert (await world.control("GET", "/settings"))["settings"]["subscription_disabled"] is True
+    await world.say("unheard")
+    await world.control("PUT", "/events", url=world.app.url)
+    await world.say("heard")
+    await world.idle()
+    assert [event["text"] for event in world.app.events()] == ["heard"]

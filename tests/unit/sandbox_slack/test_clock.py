@@ -32,6 +32,15 @@ async def test_a_fast_clock_lets_a_day_pass_in_a_moment() -> None:
     assert clock.elapsed() - before >= 86_400
 
 
+async def test_a_new_speed_shortens_waits_under_way() -> None:
+    clock = SystemClock()
+    wait = asyncio.create_task(clock.sleep(86_400))
+    await asyncio.sleep(0)
+    assert not wait.done()
+    clock.speed = 1e8
+    await asyncio.wait_for(wait, 5)
+
+
 def test_changing_the_speed_loses_no_time() -> None:
     clock = SystemClock(speed=1e9)
     before = clock.elapsed()
