@@ -5,7 +5,8 @@ from chassis.clock import ManualClock, SystemClock
 
 
 async def test_a_manual_clock_wakes_sleepers_in_the_order_of_their_times() -> None:
-    clock, woken = ManualClock(), list[tuple[str, float]]()
+    clock = ManualClock()
+    woken: list[tuple[str, float]] = []
 
     async def sleeper(name: str, seconds: float) -> None:
         await clock.sleep(seconds)
@@ -14,10 +15,10 @@ async def test_a_manual_clock_wakes_sleepers_in_the_order_of_their_times() -> No
     tasks = [asyncio.create_task(sleeper(name, seconds)) for name, seconds in (("c", 3), ("a", 1), ("b", 2))]
     await asyncio.sleep(0)
     await clock.advance(2.5)
-    assert woken == [("a", 1), ("b", 2)]
+    assert [name for name, _ in woken] == ["a", "b"]
     await clock.advance(1)
-    assert woken[2] == ("c", 3)
     await asyncio.gather(*tasks)
+    assert woken == [("a", 1), ("b", 2), ("c", 3)]
 
 
 async def test_a_manual_clock_stands_still_by_itself() -> None:
