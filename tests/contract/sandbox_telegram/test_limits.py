@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import aiohttp
 import pytest
 from telegram import Bot, error
@@ -131,7 +133,7 @@ async def test_a_file_up_to_20_mb_can_be_fetched_by_its_path(size: int, served: 
 
 async def test_an_upload_above_50_mb_is_refused(served: Served, http: aiohttp.ClientSession) -> None:
     form = aiohttp.FormData({"chat_id": str(served.dialog.id)})
-    form.add_field("document", bytes(50 * 1024 * 1024 + 1), filename="big.bin")
+    form.add_field("document", io.BytesIO(bytes(50 * 1024 * 1024 + 1)), filename="big.bin")
 
     async with http.post(f"/telegram/bot{TOKEN}/sendDocument", data=form) as response:
         answer = await response.json()

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from telegram import Bot, error
+from telegram.request import HTTPXRequest
 
 from sandbox.telegram import ManualClock
 from tests.contract.sandbox_telegram.support import BOT_ID, Served, call
@@ -457,8 +458,9 @@ async def test_bad_tokens_and_methods_by_raw_http(
 
 @pytest.mark.parametrize("token", ["1:wrong", "wrong"])
 async def test_bad_tokens_through_python_telegram_bot(token: str, served: Served) -> None:
-    with pytest.raises(error.InvalidToken):
-        await Bot(token, base_url=f"{served.url}/telegram/bot").get_me()
+    async with HTTPXRequest(httpx_kwargs={"verify": False}) as request:
+        with pytest.raises(error.InvalidToken):
+            await Bot(token, base_url=f"{served.url}/telegram/bot", request=request).get_me()
 
 
 async def test_an_unknown_method_through_python_telegram_bot(ptb: Bot) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sandbox.telegram.entities import find_entities, trim
+from sandbox.telegram.entities import find_entities, finish, trim, utf16_length
 from sandbox.telegram.errors import ApiError
 from sandbox.telegram.html_markup import parse_html
 from sandbox.telegram.markdown_markup import parse_markdown_v2
@@ -132,3 +135,21 @@ def test_entities_that_telegram_finds(text: str, found: list[tuple[str, int, int
 
 def test_trimming_moves_and_cuts_entities() -> None:
     assert trim(" 😀 a \r\n", [entity("bold", 0, 4), entity("italic", 6, 1)]) == ("😀 a", [entity("bold", 0, 3)])
+
+
+PIECES = [*'ab \n😀<>/&;="*_~|`[]()!\\>.#@:', "<b>", "</b>", "<pre>", "&lt;", "||", "```", "](http://x)"]
+MARKUP = st.lists(st.sampled_from(PIECES), max_size=24).map("".join)
+
+
+@given(source=MARKUP, parse=st.sampled_from([parse_html, parse_markdown_v2]))
+def test_whatever_is_written_is_parsed_or_refused(source: str, parse: Callable[[str], tuple[str, list[Any]]]) -> None:
+    """Entities lie inside of the text."""
+    try:
+        text, entities = parse(source)
+        content = finish(text, entities)
+    except ApiError:
+        return  # any other exception would be a fault of the parser
+    end = utf16_length(content["text"])
+    spans = [(e["offset"], e["length"]) for e in content.get("entities", [])]
+    assert content["text"] == content["text"].strip() != ""
+    assert all(start >= 0 and length > 0 and start + length <= end for start, length in spans)
