@@ -243,7 +243,7 @@ CREATE TABLE dead_letters (
     error text NOT NULL,
     attempts integer NOT NULL,
     dead_at timestamptz NOT NULL,
-    state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'replayed', 'discarded')),
+    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'replayed', 'discarded')),
     reason text,
     settled_at timestamptz,
     settled_by text

@@ -1,11 +1,12 @@
 """The projection of all `.dead` topics. A dead letter is settled once: replayed or discarded, by whom and why."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.database import Connection
 from chassis.dead_letters import DeadLetter
-from chassis.outbox import pack_headers
+from chassis.outbox import OutboxRow, pack_headers, unpack_headers
 from services.ticketing.domain.ticket import printable
 from services.ticketing.store.rows import Column, arrays, insert
 
@@ -50,3 +51,58 @@ def _time(text: str, otherwise: datetime) -> datetime:
     except ValueError:
         return otherwise
     return at if at.tzinfo is not None else otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLetter:
+    id: int
+    identity: str
+    dead_topic: str
+    dead_partition: int
+    dead_offset: int
+    consumer: str
+    topic: str
+    partition: int
+    record_offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: bytes
+    truncated: bool
+    cause: str
+    error: str
+    attempts: int
+    dead_at: datetime
+    state: str
+    reason: str | None
+    settled_at: datetime | None
+    settled_by: str | None
+
+    def original(self) -> OutboxRow:
+        """The record as it was, for its own topic."""
+        return OutboxRow(self.topic, self.key, self.value, unpack_headers(self.headers))
+
+
+_LIST = """
+SELECT * FROM dead_letters WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR topic = $2) AND id < $3
+ORDER BY id DESC LIMIT $4"""
+_FIND = "SELECT * FROM dead_letters WHERE id = $1"
+_SETTLE = "UPDATE dead_letters SET state = $2, reason = $3, settled_at = $4, settled_by = $5 WHERE id = $1 RETURNING *"
+
+
+async def list_dead_letters(
+    connection: Connection, state: str | None, topic: str | None, before: int, limit: int
+) -> list[StoredLetter]:
+    """The latest first."""
+    return [StoredLetter(**dict(row)) for row in await connection.fetch(_LIST, state, topic, before, limit)]
+
+
+async def find_dead_letter(connection: Connection, letter_id: int, *, lock: bool = False) -> StoredLetter | None:
+    row = await connection.fetchrow(f"{_FIND} FOR UPDATE" if lock else _FIND, letter_id)
+    return None if row is None else StoredLetter(**dict(row))
+
+
+async def settle_dead_letter(
+    connection: Connection, letter_id: int, state: str, reason: str | None, at: datetime, by: str
+) -> StoredLetter:
+    row = await connection.fetchrow(_SETTLE, letter_id, state, reason, at, by)
+    return StoredLetter(**dict(row or {}))

@@ -1,4 +1,4 @@
-"""Names of people and channels. A late profile names earlier messages too: messages keep the key, names are looked up."""
+"""Names of people and channels. A late profile names earlier messages too: they keep the key, names are looked up."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,0 +1,308 @@
+"""What the API takes and gives. Requests are strict: an unknown field is refused, not ignored."""
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from contracts.chat import Attachment
+from contracts.desk_policy_v1 import Policy
+from contracts.desk_staff_v1 import StaffRole
+from contracts.keys import InvalidKey, PersonKey, platform_of
+from contracts.ticket_events_v1 import Ping, Priority, Revision, Status
+from services.ticketing.domain.ticket import AuthorKind, printable
+from services.ticketing.store.rows import SEPARATOR
+from services.ticketing.store.ticket_list import Sort
+from services.ticketing.tokens import Scope
+
+T = TypeVar("T")
+
+
+class Given(BaseModel):
+    """A request's body or query."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _clean(text: str) -> str:
+    return printable(text).strip()
+
+
+def _words(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return printable(text)
+
+
+def _tag(text: str) -> str:
+    if SEPARATOR in text:
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _person(key: str) -> PersonKey:
+    try:
+        platform_of(key)
+    except InvalidKey as error:
+        raise ValueError(str(error)) from None
+    if len(key) > 200 or not key.isprintable() or key.count(":") != 1:
+        raise ValueError("must be a person key, such as slack:U012 or telegram:4711")
+    return PersonKey(key)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_clean), Field(min_length=1)]
+Tag = Annotated[
+    str, Field(min_length=1, max_length=100), AfterValidator(_clean), Field(min_length=1), AfterValidator(_tag)
+]
+Text = Annotated[str, Field(max_length=100_000), AfterValidator(_words)]
+Person = Annotated[str, AfterValidator(_person)]
+
+
+class NoQuery(Given):
+    """For requests that take no query."""
+
+
+class PageQuery(Given):
+    limit: int = Field(50, ge=1, le=200, description="Most items of a page.")
+    cursor: str | None = Field(None, description="`next_cursor` of the page before.")
+
+
+class TicketFilterQuery(Given):
+    """All given filters must hold."""
+
+    status: list[Status] = Field([], description="Any of these; may be given several times.")
+    queue: str | None = None
+    assignee: str | None = Field(None, description="An agent's id, or `none` for tickets that nobody has.")
+    platform: Literal["slack", "telegram"] | None = None
+    channel: str | None = Field(None, description="A channel key.", examples=["slack:C034"])
+    requester: str | None = Field(None, description="A contact's id or a person key.", examples=["telegram:4711"])
+    updated_after: AwareDatetime | None = Field(None, description="Changed later than this.")
+
+
+class TicketQuery(TicketFilterQuery, PageQuery):
+    sort: Sort = Field(
+        Sort.NEWEST,
+        description="`-number` (newest first) or `number`: every ticket exactly once, whatever changes meanwhile. "
+        "`updated_at` (with `updated_after`): follow changes; a ticket that changes meanwhile comes again. "
+        "`-updated_at`: latest change first.",
+    )
+    counts: bool = Field(False, description="Also count the filtered tickets by status and assignee.")
+
+
+class TicketPatch(Given):
+    """Only the given fields change; `assignee` null takes the ticket from its agent."""
+
+    status: Status | None = Field(None, description="See docs/tickets.md for what may follow what.")
+    priority: Priority | None = None
+    queue: Name | None = None
+    assignee: str | None = Field(None, description="An agent's id, or null.", examples=["agt_5f2c8e0a9b1d4c37"])
+    tags: list[Tag] | None = Field(None, max_length=50)
+
+
+class ReplyBody(Given):
+    text: Text = Field(description="CommonMark.", examples=["Your access is **open** again."])
+    mentions: list[str] = Field(
+        [], max_length=20, description="Ids of agents to mention in the chat and to wait for.", examples=[[]]
+    )
+    conversation_id: str | None = Field(None, description="Default: the ticket's latest conversation.")
+    agent_id: str | None = Field(None, description="Write as this agent (admin tokens only).")
+
+
+class ReplyPatch(Given):
+    text: Text = Field(description="The new text, CommonMark.")
+
+
+class NoteBody(Given):
+    text: Text
+    agent_id: str | None = Field(None, description="Write as this agent (admin tokens only).")
+
+
+class AgentBody(Given):
+    name: Name
+    role: StaffRole = StaffRole.AGENT
+    identities: list[Person] = Field([], max_length=50, examples=[["slack:U012", "telegram:4711"]])
+
+
+class AgentPatch(Given):
+    """Only the given fields change. `active` false makes the identities customers' again."""
+
+    name: Name | None = None
+    role: StaffRole | None = None
+    identities: list[Person] | None = Field(None, max_length=50, description="Replaces all identities.")
+    active: bool | None = None
+
+
+class DiscardBody(Given):
+    reason: Annotated[str, Field(max_length=1000), AfterValidator(_words)]
+
+
+class Page(BaseModel, Generic[T]):
+    items: list[T]
+    next_cursor: str | None = Field(None, description="For the next page; null at the end.")
+
+
+class RequesterJson(BaseModel):
+    id: str = Field(description="The contact.")
+    key: str = Field(description="The identity under which they wrote.", examples=["slack:U012"])
+    name: str | None
+
+
+class ChannelJson(BaseModel):
+    key: str
+    name: str | None
+
+
+class ConversationJson(BaseModel):
+    id: str
+    place_key: str
+    platform: str
+    channel_key: str
+    thread: str | None
+
+
+class TicketJson(BaseModel):
+    id: str
+    number: int = Field(description="The number that people use.")
+    subject: str
+    status: Status
+    priority: Priority
+    queue: str
+    assignee: str | None = Field(description="The agent's id.")
+    assignee_name: str | None
+    tags: list[str]
+    requester: RequesterJson
+    platform: str | None
+    channel: ChannelJson | None
+    version: int = Field(description="Grows by one with every change.")
+    revision: int = Field(description="Counts changes of the fields that agents edit: the ETag.")
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    first_response_at: AwareDatetime | None
+    solved_at: AwareDatetime | None
+    closed_at: AwareDatetime | None
+    last_customer_message_at: AwareDatetime | None
+    last_desk_message_at: AwareDatetime | None
+    follows: str | None = Field(description="The ticket that this one continues.")
+    pings: list[Ping]
+    conversations: list[ConversationJson]
+    trace_id: str | None = Field(description="The journey of the customer's latest message.")
+
+
+class CountsJson(BaseModel):
+    status: dict[str, int]
+    assignee: dict[str, int] = Field(description="By agent's id; tickets that nobody has under `none`.")
+
+
+class TicketPage(Page[TicketJson]):
+    counts: CountsJson | None = None
+
+
+class AuthorJson(BaseModel):
+    kind: AuthorKind
+    name: str | None
+    key: str | None = Field(description="The chat identity, if it was written in a chat.")
+    agent_id: str | None
+
+
+class SourceJson(BaseModel):
+    platform: str
+    channel_key: str
+    thread: str | None
+    message_key: str | None = Field(description="Null until a reply is posted.")
+    permalink: str | None
+
+
+class DeliveryJson(BaseModel):
+    state: str = Field(examples=["queued", "sending", "sent", "unknown", "failed", "cancelled"])
+    operation: str = Field(description="What the state is about: post, edit or delete.")
+    attempts: int
+    error: str | None = Field(description="What happened and what to do.")
+    error_code: str | None
+    message_key: str | None
+    message_keys: list[str] = Field(description="All parts of a long reply.")
+
+
+class ReactionJson(BaseModel):
+    name: str
+    person_key: str
+    at: AwareDatetime
+
+
+class MessageJson(BaseModel):
+    id: str
+    ticket_id: str
+    conversation_id: str | None
+    kind: str = Field(examples=["chat", "reply", "automatic", "note"])
+    author: AuthorJson
+    text: str
+    internal: bool = Field(description="A note, never shown to the customer.")
+    context: bool = Field(description="Written before the ticket, read in for context.")
+    created_at: AwareDatetime
+    edited_at: AwareDatetime | None
+    deleted_at: AwareDatetime | None
+    revisions: list[Revision] = Field(description="Former texts, the oldest first.")
+    attachments: list[Attachment]
+    source: SourceJson | None = Field(description="Where it stands in the chat; null for notes.")
+    delivery: DeliveryJson | None = Field(description="The fate of a reply; null for other messages.")
+    reactions: list[ReactionJson]
+    trace_id: str | None
+
+
+class HistoryJson(BaseModel):
+    version: int
+    at: AwareDatetime
+    kind: str
+    actor: dict[str, str | None] = Field(examples=[{"kind": "agent", "id": "agt_5f2c8e0a9b1d4c37", "name": "Ann"}])
+    cause: dict[str, str] = Field(examples=[{"kind": "request", "id": "req_0b7e"}])
+    changes: dict[str, JsonValue] = Field(examples=[{"status": {"old": "new", "new": "pending"}}])
+    message_id: str | None
+    trace_id: str | None
+
+
+class AgentJson(BaseModel):
+    id: str
+    name: str
+    role: StaffRole
+    active: bool
+    identities: list[str]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class PolicyJson(BaseModel):
+    version: int = Field(description="0 is the built-in default.")
+    document: Policy
+    applied_at: AwareDatetime | None
+    applied_by: str | None
+
+
+class DeadLetterJson(BaseModel):
+    id: str
+    state: str = Field(examples=["waiting", "replayed", "discarded"])
+    topic: str
+    partition: int = Field(description="-1 where the dead letter doesn't say.")
+    offset: int
+    consumer: str
+    cause: str
+    error: str
+    attempts: int
+    at: AwareDatetime
+    key: str | None
+    dead_topic: str
+    dead_partition: int
+    dead_offset: int
+    reason: str | None
+    settled_at: AwareDatetime | None
+    settled_by: str | None
+
+
+class DeadLetterDetailJson(DeadLetterJson):
+    headers: list[list[str | None]] = Field(description="The original's, as text where they are text.")
+    value: str | None = Field(description="As text where it is UTF-8, else null.")
+    value_base64: str | None = Field(description="Where the value isn't UTF-8.")
+
+
+class MeJson(BaseModel):
+    token_id: str
+    name: str
+    scope: Scope
+    agent: dict[str, Any] | None

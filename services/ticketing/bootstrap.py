@@ -1,0 +1,108 @@
+"""Where ticketing's processes are put together. Nothing connects at import."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from chassis import migrations
+from chassis.clock import SystemClock
+from chassis.consumer import Consumer
+from chassis.database import Database
+from chassis.error_text import describe
+from chassis.errors import Fate, fate_of
+from chassis.kafka import make_producer
+from chassis.lifecycle import ProcessContext
+from chassis.logs import get_logger
+from chassis.relay import Relay
+from services.ticketing.settings import TicketingApiSettings, TicketingWorkerSettings
+from services.ticketing.store.trimming import trim
+from services.ticketing.worker import (
+    CONSUMER,
+    DEAD_CONSUMER,
+    DEAD_TOPICS,
+    TOPICS_READ,
+    Applier,
+    DeadLetterProjection,
+)
+
+SCHEMA = "ticketing"
+MIGRATIONS = [migrations.CHASSIS, (SCHEMA, Path(__file__).parent / "migrations")]
+API_CONNECTIONS = 8
+LOOP_LIMIT_SECONDS = 60
+TRIM_SECONDS = 600
+
+log = get_logger("ticketing")
+
+
+async def run_ticketing_api(process: ProcessContext[TicketingApiSettings]) -> None:
+    """The REST API. Its changes reach Kafka through the worker's relay."""
+    from services.ticketing.api.app import create_app
+
+    settings = process.settings
+    database = await _connect(process, settings.database_url.get_secret_value(), API_CONNECTIONS)
+    process.add_readiness("database", database.reachable)
+    app = create_app(database, SystemClock())
+    process.serve_http("api", app, host=settings.http_host, port=settings.http_port)
+
+
+async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings]) -> None:
+    """Applies commands, receipts and profiles, keeps the dead letters, and publishes the schema's outbox."""
+    settings = process.settings
+    database = await _connect(process, settings.database_url.get_secret_value(), 5)
+    process.add_readiness("database", database.reachable)
+    producer = make_producer(settings)
+    await producer.start()
+    process.defer(producer.stop)
+    relay = Relay(database=database, producer=producer, process=process.name)
+    process.spawn("relay", relay.run(), stop=relay.stop)
+    process.add_liveness("relay", relay.last_turn_age, LOOP_LIMIT_SECONDS)
+    process.spawn("trimming", _trim(database))
+    applier = Applier()
+
+    async def committed() -> None:
+        applier.committed()
+        relay.wake()
+
+    consumer = Consumer(
+        name=CONSUMER,
+        topics=TOPICS_READ,
+        database=database,
+        kafka=settings,
+        handle=applier,
+        process=process.name,
+        after_commit=committed,
+    )
+    dead = Consumer(
+        name=DEAD_CONSUMER,
+        topics=DEAD_TOPICS,
+        database=database,
+        kafka=settings,
+        handle=DeadLetterProjection(),
+        process=process.name,
+        decode=None,
+    )
+    for name, one in (("dead-letters", dead), ("consumer", consumer)):
+        process.spawn(name, one.run(), stop=one.stop)
+        process.add_liveness(name, one.last_turn_age, LOOP_LIMIT_SECONDS)
+        process.add_readiness(name, one.ready)
+
+
+async def _connect(process: ProcessContext[Any], dsn: str, connections: int) -> Database:
+    database = await Database.connect(dsn, schema=SCHEMA, process=process.name, max_size=connections)
+    process.defer(database.close)
+    await migrations.check_schema(database, MIGRATIONS)
+    return database
+
+
+async def _trim(database: Database) -> None:
+    clock = SystemClock()
+    while True:
+        more = False
+        try:
+            async with database.transaction() as connection:
+                more = await trim(connection, clock.now())
+        except Exception as error:
+            if fate_of(error) is not Fate.TRANSIENT:
+                raise
+            log.warning("not_trimmed", error=describe(error))
+        await asyncio.sleep(0.1 if more else TRIM_SECONDS)

@@ -1,0 +1,127 @@
+"""The desk's people and their chat identities. An identity belongs to at most one agent.
+
+Its versions count up for ever: the latest word on `desk.staff.v1` wins also after it went from one agent to another.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from chassis.database import Connection
+from contracts.desk_staff_v1 import StaffIdentity, StaffRole
+from contracts.keys import PersonKey, Platform, platform_of
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    id: str
+    name: str
+    role: StaffRole
+    active: bool
+    identities: tuple[PersonKey, ...]
+    created_at: datetime
+    updated_at: datetime
+
+    def identity_on(self, platform: Platform) -> PersonKey | None:
+        return next((key for key in self.identities if platform_of(key) is platform), None)
+
+
+class IdentityTaken(Exception):
+    """Chat identities that another agent has."""
+
+    def __init__(self, taken: Sequence[tuple[str, str]]) -> None:
+        self.taken = taken
+        super().__init__("; ".join(f"{key} belongs to agent {agent}" for key, agent in taken))
+
+
+_SELECT = """
+SELECT a.*, ARRAY(
+    SELECT person_key FROM agent_identities i WHERE i.agent_id = a.id AND i.active ORDER BY person_key
+) AS identities
+FROM agents a"""
+_LIST = f"{_SELECT} WHERE a.id > $1 ORDER BY a.id LIMIT $2"
+_BY_IDS = f"{_SELECT} WHERE a.id = ANY($1::text[])"
+_LOCK = f"{_SELECT} WHERE a.id = $1 FOR UPDATE OF a"
+_UPSERT = """
+INSERT INTO agents (id, name, role, active, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)
+ON CONFLICT (id) DO UPDATE SET name = $2, role = $3, active = $4, updated_at = $5"""
+_IDENTITIES = """
+SELECT person_key, agent_id, active, version FROM agent_identities
+WHERE person_key = ANY($1::text[]) OR agent_id = $2 ORDER BY person_key FOR UPDATE"""
+_SET_IDENTITY = """
+INSERT INTO agent_identities (person_key, agent_id, active, version) VALUES ($1, $2, $3, 1)
+ON CONFLICT (person_key) DO UPDATE SET agent_id = $2, active = $3, version = agent_identities.version + 1
+WHERE agent_identities.agent_id = $2 OR NOT agent_identities.active
+RETURNING version"""
+
+
+async def list_agents(connection: Connection, after: str, limit: int) -> list[Agent]:
+    return [_agent(row) for row in await connection.fetch(_LIST, after, limit)]
+
+
+async def agents_by_id(connection: Connection, ids: Collection[str]) -> dict[str, Agent]:
+    return {row["id"]: _agent(row) for row in await connection.fetch(_BY_IDS, list(ids))}
+
+
+async def lock_agent(connection: Connection, agent_id: str) -> Agent | None:
+    row = await connection.fetchrow(_LOCK, agent_id)
+    return None if row is None else _agent(row)
+
+
+async def save_agent(
+    connection: Connection,
+    agent_id: str,
+    name: str,
+    role: StaffRole,
+    identities: Collection[PersonKey],
+    at: datetime,
+    *,
+    active: bool,
+) -> list[StaffIdentity]:
+    """Write the agent; returns what `desk.staff.v1` must say. Raises IdentityTaken."""
+    await connection.execute(_UPSERT, agent_id, name, role.value, active, at)
+    known = {row["person_key"]: row for row in await connection.fetch(_IDENTITIES, list(identities), agent_id)}
+    taken = [
+        (key, known[key]["agent_id"])
+        for key in sorted(identities)
+        if key in known and known[key]["active"] and known[key]["agent_id"] != agent_id
+    ]
+    if taken:
+        raise IdentityTaken(taken)
+    said = []
+    former = {key for key, row in known.items() if row["agent_id"] == agent_id}
+    for key in sorted(former | set(identities)):
+        stays = active and key in identities
+        if not stays and not (key in identities or known[key]["active"]):
+            continue  # was given up before
+        # A deactivated agent keeps its identities, so that they are there again when it is reactivated.
+        kept = key in identities
+        version = await connection.fetchval(_SET_IDENTITY, key, agent_id, kept)
+        if version is None:  # somebody else took it this moment
+            raise IdentityTaken([(key, "another one")])
+        said.append(
+            StaffIdentity(
+                identity=PersonKey(key),
+                agent_id=agent_id,
+                name=name,
+                role=role,
+                active=stays,
+                version=version,
+                updated_at=at,
+            )
+        )
+    return said
+
+
+def _agent(row: asyncpg.Record) -> Agent:
+    return Agent(
+        id=row["id"],
+        name=row["name"],
+        role=StaffRole(row["role"]),
+        active=row["active"],
+        identities=tuple(PersonKey(key) for key in row["identities"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

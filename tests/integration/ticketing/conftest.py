@@ -1,0 +1,38 @@
+"""Ticketing on a real PostgreSQL: commands are applied as the worker does, the API is asked in-process."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from chassis.clock import ManualClock
+from chassis.database import Database
+from chassis.migrations import migrate
+from services.ticketing import tokens
+from services.ticketing.api.app import create_app
+from services.ticketing.bootstrap import MIGRATIONS, SCHEMA
+from services.ticketing.tokens import Scope
+from tests.integration.ticketing.desk import NOW, Desk
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    await migrate(database_url, schema=SCHEMA, folders=MIGRATIONS)
+    database = await Database.connect(database_url, schema=SCHEMA, process="test", max_size=8)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+async def desk(database: Database, clock: ManualClock) -> AsyncIterator[Desk]:
+    async with database.transaction() as connection:
+        created = await tokens.create(connection, "tests", scope=Scope.ADMIN)
+    transport = httpx.ASGITransport(app=create_app(database, clock), raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {created.token}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://okno", headers=headers) as client:
+        yield Desk(database, clock, client)
