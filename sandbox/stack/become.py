@@ -1,4 +1,4 @@
-"""`python -m sandbox.stack.become [--user USER] [--pid-file FILE] -- COMMAND...` becomes that command, keeping the pid.
+"""`python -m sandbox.stack.become [options] -- COMMAND...` becomes that command, keeping the pid.
 
 PostgreSQL refuses to run as root, and a wrapper that forks (su, runuser) would hide its pid from whoever kills it; and
 a program that writes no pid file of its own gets one, so that a replacement started by hand is found again.
@@ -13,10 +13,13 @@ import sys
 from pathlib import Path
 
 
-def command_line(command: list[str], *, user: str | None = None, pid_file: Path | None = None) -> list[str]:
-    """The command line that becomes `command`."""
+def command_line(
+    command: list[str], *, user: str | None = None, pid_file: Path | None = None, postgres_data: Path | None = None
+) -> list[str]:
+    """The command line that becomes `command`; `postgres_data` is cleared of what a killed server left there."""
     options = ["--user", user] if user else []
     options += ["--pid-file", str(pid_file)] if pid_file else []
+    options += ["--postgres-data", str(postgres_data)] if postgres_data else []
     return [sys.executable, "-m", "sandbox.stack.become", *options, "--", *command] if options else command
 
 
@@ -32,11 +35,16 @@ def main(arguments: list[str]) -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--user")
     options.add_argument("--pid-file", type=Path)
+    options.add_argument("--postgres-data", type=Path)
     options.add_argument("command", nargs="+")
     asked = options.parse_args(arguments)
     if asked.pid_file is not None:
         asked.pid_file.parent.mkdir(parents=True, exist_ok=True)
         asked.pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
+    if asked.postgres_data is not None:
+        from sandbox.stack.postgres import lock
+
+        lock.clear(asked.postgres_data)
     if asked.user is not None:
         entry = pwd.getpwnam(asked.user)
         os.setgroups([])

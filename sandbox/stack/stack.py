@@ -41,9 +41,10 @@ from sandbox.stack.plan import SANDBOX, Addresses, Plan, Process, environment, p
 from sandbox.stack.prepare import prepare
 from sandbox.stack.process import Launch, RunningProcess, start, until_ready
 from sandbox.stack.progress import Progress
+from sandbox.stack.register import register
 from sandbox.stack.web import answers_ok, get
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 
 Ready = Callable[[], Awaitable[bool]]
 
@@ -60,7 +61,7 @@ def okno_command(kind: str, name: str) -> list[str]:
 
 
 class Stack:
-    """One stack in one state folder. `command_of` and `prepare` are replaced by tests of the runner itself."""
+    """One stack in one state folder. Tests of the runner itself replace `command_of`, `prepare` and `register`."""
 
     def __init__(
         self,
@@ -69,12 +70,14 @@ class Stack:
         progress: Progress | None = None,
         command_of: CommandOf = okno_command,
         prepare: Callable[[Addresses, Progress], Awaitable[str]] = prepare,
+        register: Callable[[Plan], Awaitable[None]] = register,
     ) -> None:
         self.options = options if options is not None else StackOptions()
         self.state = self.options.state
         self._progress = progress if progress is not None else Progress()
         self._command_of = command_of
         self._prepare = prepare
+        self._register = register
         self._running: dict[str, RunningProcess] = {}
         self._ready: dict[str, Ready] = {}
         self._ready_urls: dict[str, str] = {}
@@ -218,6 +221,7 @@ class Stack:
         addresses = await self._start_basis()
         plan = self._plan(addresses, await self._prepare(addresses, self._progress))
         await self._start_processes(plan)
+        await self._register(plan)
         self._info = self._describe(plan)
         write(self._info, self._stack_file)
         return self._info

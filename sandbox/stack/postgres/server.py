@@ -14,14 +14,13 @@ import shutil
 import signal
 import stat
 import subprocess
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
 
 from sandbox.stack import become
 from sandbox.stack.environment import base_environment
-from sandbox.stack.errors import ProcessFailed, StackError
+from sandbox.stack.errors import StackError
 from sandbox.stack.paths import ROOT
 from sandbox.stack.ports import free_port
 from sandbox.stack.process import Launch, RunningProcess, start, until_ready
@@ -31,8 +30,6 @@ USER = "okno"
 READY_SECONDS = 60.0
 MAX_CONNECTIONS = 200
 _SYSTEM_USER = "embedded_postgres"
-_START_ATTEMPTS = 20
-_OLD_BACKENDS = "pre-existing shared memory block"
 
 
 class EmbeddedPostgres:
@@ -73,7 +70,13 @@ class EmbeddedPostgres:
         """Start (or start again, recovering after a kill) and wait until it is ready."""
         if self.process is not None and self.process.alive():
             return
-        self.process = await start_server(await self.prepare(), self.ready)
+        process = start(await self.prepare())
+        self.process = process
+        try:
+            await until_ready(process, self.ready, seconds=READY_SECONDS)
+        except BaseException:
+            await process.kill()
+            raise
 
     async def stop(self) -> None:
         """Fast shutdown: clients are disconnected, nothing is lost."""
@@ -131,7 +134,7 @@ class EmbeddedPostgres:
         }
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         command = [str(programs / "postgres"), "-D", str(data), *settings]
-        command = become.command_line(command, user=user, pid_file=self._pid_file)
+        command = become.command_line(command, user=user, pid_file=self._pid_file, postgres_data=data)
         # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
         return Launch(self.name, command, env, ROOT, self._log, self._pid_file, stop_signal=signal.SIGINT)
 
@@ -157,28 +160,6 @@ class EmbeddedPostgres:
         file = self.folder / "server.json"
         file.touch(mode=0o600)
         file.write_text(json.dumps(state), encoding="utf-8")
-
-
-async def start_server(launch: Launch, ready: Callable[[], Awaitable[bool]]) -> RunningProcess:
-    """Start the server and wait until it is ready. After a kill -9 the old server's children need a moment to notice
-    and leave; until then PostgreSQL refuses to start, and is tried again.
-    """
-    refused = 0
-    while True:
-        process = start(launch)
-        try:
-            await until_ready(process, ready, seconds=READY_SECONDS)
-        except ProcessFailed as error:
-            await process.kill()
-            refused += 1
-            if _OLD_BACKENDS not in error.log_tail or refused == _START_ATTEMPTS:
-                raise
-            await asyncio.sleep(0.25)
-        except BaseException:
-            await process.kill()
-            raise
-        else:
-            return process
 
 
 async def answers(dsn: str) -> bool:

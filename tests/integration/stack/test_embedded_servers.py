@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from sandbox.stack.kafka.server import EmbeddedKafka
+from sandbox.stack.postgres import lock
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from tests.conftest import MakeTopic
 
@@ -69,3 +74,29 @@ async def test_postgres_is_durable_and_takes_two_hundred_connections(postgres: E
     shown = [await connection.fetchval(f"SHOW {name}") for name in settings]
     await connection.close()
     assert shown == ["on", "on", "on", "200"]
+
+
+async def test_the_recorded_command_alone_starts_postgres_again_right_after_a_kill(postgres: EmbeddedPostgres) -> None:
+    """As a test driver does it: nobody waits for the old server's children, nobody has collected the old server."""
+    victim = postgres.process
+    assert victim is not None
+    idle = [await asyncpg.connect(postgres.dsn) for _ in range(20)]
+    os.kill(victim.pid, signal.SIGKILL)
+    launch = victim.launch
+    with launch.log.open("ab") as log:
+        again = subprocess.Popen(launch.command, env=launch.env, cwd=launch.cwd, stdout=log, stderr=log)
+    try:
+        while not await postgres.ready():
+            assert again.poll() is None, launch.log.read_text()
+    finally:
+        again.send_signal(signal.SIGINT)
+        again.wait()
+    for connection in idle:
+        connection.terminate()
+    await postgres.start()
+
+
+async def test_a_server_that_still_runs_keeps_its_lock(postgres: EmbeddedPostgres) -> None:
+    data = postgres.folder / "data"
+    lock.clear(data, seconds=0)
+    assert (data / "postmaster.pid").exists()

@@ -17,7 +17,7 @@ import pytest
 from sandbox.stack import stack as stack_module
 from sandbox.stack.errors import ProcessFailed, StackError
 from sandbox.stack.options import StackOptions
-from sandbox.stack.plan import Addresses
+from sandbox.stack.plan import Addresses, Plan
 from sandbox.stack.progress import SILENT, Progress
 from sandbox.stack.stack import Stack, stop_background
 
@@ -38,6 +38,10 @@ async def no_preparation(addresses: Addresses, progress: Progress) -> str:
     return "okno_toy-token"
 
 
+async def no_registration(plan: Plan) -> None:
+    """Toys know no platforms."""
+
+
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
@@ -51,7 +55,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def make_stack(state: Path) -> AsyncIterator[MakeStack]:
     def make(extra_env: Mapping[str, Mapping[str, str]] | None = None, progress: Progress = SILENT) -> Stack:
         options = StackOptions(state=state, stable_ports=False, extra_env=extra_env or {})
-        return Stack(options, progress=progress, command_of=toy_command, prepare=no_preparation)
+        return Stack(
+            options, progress=progress, command_of=toy_command, prepare=no_preparation, register=no_registration
+        )
 
     yield make
     await stop_background(state)
