@@ -51,7 +51,6 @@ KINDS: dict[str, ProcessKind] = {
         ProcessKind("ticketing-api", "services.ticketing.bootstrap", "run_ticketing_api", "ticketing"),
         ProcessKind("ticketing-worker", "services.ticketing.bootstrap", "run_ticketing_worker", "ticketing"),
         ProcessKind("notifier", "services.notifier.bootstrap", "run_notifier", "notifier"),
-        ProcessKind("sandbox", "sandbox.server", "run_sandbox", None),
         ProcessKind("sandbox", "sandbox.bootstrap", "run_sandbox", None),
     )
 }

@@ -1,4 +1,4 @@
-"""`okno tokens`: bearer tokens of the ticketing API, straight in its database: the first one can't come from the API."""
+"""`okno tokens`: bearer tokens of the ticketing API, straight in its database; the first can't come from the API."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
