@@ -85,7 +85,8 @@ def plan(
 
 
 def _removals(numbers: Sequence[int], parts: Mapping[int, Part]) -> Plan:
-    if not numbers:
-        return Plan(Nothing())
-    key = parts[numbers[0]].key
-    return Plan(Unseen()) if key is None else Plan(Remove(numbers[0], key), len(numbers) - 1)
+    """What can be removed is; what nobody knows the key of is told in the end."""
+    known = [(number, key) for number in numbers if (key := parts[number].key) is not None]
+    if known:
+        return Plan(Remove(*known[0]), len(numbers) - 1)
+    return Plan(Unseen() if numbers else Nothing())

@@ -172,8 +172,9 @@ class Worker:
             event = Event.DOUBTED if lease.doubtful else Event.POSTPONED
             await self._settle(lease, Settlement(event, keep_token=lease.doubtful))
             return
-        if (call.errand == "post") != lease.posting:
-            await leases.mark_posting(self._database, lease, posting=call.errand == "post")
+        posting = call.errand in {"post", "read"}
+        if posting != lease.posting:
+            await leases.mark_posting(self._database, lease, posting=posting)
         outcome = await self._ask(lease, sender, call)
         await fault_point("notifier.posted")
         await self._hold(lease, call, outcome)

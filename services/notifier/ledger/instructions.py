@@ -103,7 +103,7 @@ def _delete(entry: Entry, instruction: DeleteReply, traceparent: str | None, at:
     for operation in entry.operations:
         if operation.kind is Operation.EDIT and operation.state is DeliveryState.QUEUED:
             entry.move(operation, Event.CANCEL, at)
-    unseen = post.state is DeliveryState.UNKNOWN or (post.state is DeliveryState.SENT and not entry.parts)
+    unseen = post.state is DeliveryState.UNKNOWN or (post.state is DeliveryState.SENT and not entry.message_keys)
     in_flight = post.state is DeliveryState.SENDING
     if allowed(post.state, Event.CANCEL):
         entry.move(post, Event.CANCEL, at)

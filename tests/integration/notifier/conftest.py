@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,9 +22,10 @@ from contracts import codec, keys
 from contracts.chat import Channel, ChannelType, Person, Place
 from contracts.chat_receipts_v1 import DeliveryChanged
 from contracts.chat_replies_v1 import PostReply, ReplyInstruction, ReplySource
-from contracts.keys import Platform
+from contracts.keys import MessageKey, Platform
 from sandbox import slack as sandbox_slack
 from sandbox import telegram as sandbox_telegram
+from sandbox.slack.messages import Draft
 from sandbox.slack.model import ChannelType as SlackChannelType
 from sandbox.slack.simulation import Simulation as Slack
 from sandbox.telegram.simulation import Simulation as Telegram
@@ -32,7 +33,7 @@ from services.notifier.bootstrap import FOLDERS, SCHEMA
 from services.notifier.dispatch import Dispatcher
 from services.notifier.handle import handle
 from services.notifier.limits import ChannelLimits
-from services.notifier.outcomes import Sender
+from services.notifier.outcomes import ChangeOutcome, Content, PostOutcome, ReadOutcome, Sender, Target
 from services.notifier.slack.send import SlackSender
 from services.notifier.telegram.send import TelegramSender
 from services.notifier.worker import Worker
@@ -73,8 +74,6 @@ class Desk:
         people, places = self.slack.workspace, self.slack.places
         user = next((one for one in people.users.values() if one.name == "ada"), None) or places.add_user("ada")
         channel = places.add_channel(name, SlackChannelType.PUBLIC, [user, people.bot])
-        from sandbox.slack.messages import Draft
-
         root = self.slack.messages.post(channel, Draft(user, "It doesn't work"))
         key = keys.slack_channel(channel.id)
         where = Channel(key=key, platform=Platform.SLACK, workspace="T0SANDBOX", type=ChannelType.PUBLIC)
@@ -92,6 +91,26 @@ class Desk:
         kind = ChannelType.DIALOG if chat_id > 0 else ChannelType.GROUP
         where = Channel(key=key, platform=Platform.TELEGRAM, workspace=str(BOT), type=kind)
         return Place(key=keys.place_key(key, None), channel=where)
+
+    def slack_dialog(self) -> Place:
+        """A DM of a customer with the bot."""
+        user = self.slack.places.add_user("eve")
+        channel, _ = self.slack.places.open_dialog([user, self.slack.workspace.bot])
+        key = keys.slack_channel(channel.id)
+        where = Channel(key=key, platform=Platform.SLACK, workspace="T0SANDBOX", type=ChannelType.DIALOG)
+        return Place(key=keys.place_key(key, None), channel=where)
+
+    def slack_customer_writes(self, place: Place, text: str) -> None:
+        """A customer's message in the place's thread."""
+        user = next(one for one in self.slack.workspace.users.values() if one.name == "ada")
+        channel = self.slack.workspace.channel(keys.native_channel(place.channel.key))
+        self.slack.messages.post(channel, Draft(user, text, thread_ts=place.thread))
+
+    def slack_keys(self, place: Place) -> list[str]:
+        """Message keys of the bot's posts in the place's channel, in order."""
+        channel = self.slack.workspace.channel(keys.native_channel(place.channel.key))
+        bot = self.slack.workspace.bot.id
+        return [keys.message_key(place.channel.key, one.ts) for one in channel.messages.values() if one.user == bot]
 
     def slack_posts(self, place: Place) -> list[str]:
         """Texts of the bot in the place's channel, in order."""
@@ -227,6 +246,53 @@ class Desk:
             await running
             for sender in used.values():
                 await sender.close()
+
+
+class Dying:
+    """A sender whose process dies in its first post, before or after the effect."""
+
+    timeout = TIMEOUT
+
+    def __init__(self, desk: Desk, *, posts: bool, copies: int = 1) -> None:
+        self._desk, self._posts, self._copies = desk, posts, copies
+        self.died = asyncio.Event()
+
+    def render(self, text: str, mentions: Sequence[object]) -> list[Content]:
+        return [Content(text)]
+
+    async def post(self, target: Target, content: Content) -> PostOutcome:
+        if self._posts:
+            sender = self._desk.senders()[target.place.channel.platform]
+            for _ in range(self._copies):
+                await sender.post(target, content)
+            await sender.close()
+        self.died.set()
+        raise RuntimeError("dies here")
+
+    async def update(self, key: MessageKey, content: Content) -> ChangeOutcome:
+        raise NotImplementedError
+
+    async def remove(self, key: MessageKey) -> ChangeOutcome:
+        raise NotImplementedError
+
+    async def find(self, target: Target, since: float) -> ReadOutcome:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        return
+
+
+class Stopped(SlackSender):
+    """A sender whose process is stopped when its request is about to leave."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(token="xoxb-sandbox-bot-token", api_url=f"{desk.base_url}/slack/api/", timeout=TIMEOUT)
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def post(self, target: Target, content: Content) -> PostOutcome:
+        self.reached.set()
+        await self.go_on.wait()
+        return await super().post(target, content)
 
 
 @pytest.fixture
