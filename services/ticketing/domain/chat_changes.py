@@ -9,7 +9,15 @@ from contracts.ticket_commands_v1 import CloseTicket, RecordReaction, RemoveMess
 from contracts.ticket_events_v1 import Actor, ActorKind, Cause, Change, ChangeKind, Revision, Status
 from services.ticketing.domain.book import Book
 from services.ticketing.domain.change import advance, change_of
-from services.ticketing.domain.ticket import AuthorKind, Message, MessageKind, Reaction, Ticket, printable
+from services.ticketing.domain.ticket import (
+    AuthorKind,
+    Message,
+    MessageKind,
+    Reaction,
+    Ticket,
+    printable,
+    printable_name,
+)
 
 _ACTOR = {
     AuthorKind.CUSTOMER: ActorKind.CUSTOMER,
@@ -139,7 +147,9 @@ def close_ticket(book: Book, command: CloseTicket, at: datetime, traceparent: st
         return "no_ticket", None
     kind = ActorKind.AGENT if command.role is Role.DESK else ActorKind.CUSTOMER
     cause = Cause(
-        kind="command", id=command.command_id, actor=Actor(kind=kind, id=command.by.key, name=command.by.name)
+        kind="command",
+        id=command.command_id,
+        actor=Actor(kind=kind, id=command.by.key, name=printable_name(command.by.name)),
     )
     fields = {
         "status": Status.CLOSED,

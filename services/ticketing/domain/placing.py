@@ -20,7 +20,7 @@ from contracts.ticket_events_v1 import (
 from services.ticketing.domain.book import Book
 from services.ticketing.domain.change import advance, change_of
 from services.ticketing.domain.status import after_customer_message, after_desk_message
-from services.ticketing.domain.ticket import AuthorKind, Message, MessageKind, Ticket, latest, printable
+from services.ticketing.domain.ticket import AuthorKind, Message, MessageKind, Ticket, latest, printable, printable_name
 
 SUBJECT_LENGTH = 120
 _AUTHOR = {Role.CUSTOMER: AuthorKind.CUSTOMER, Role.DESK: AuthorKind.AGENT, Role.BOT: AuthorKind.BOT}
@@ -117,7 +117,7 @@ def _open(
     chat = command.message
     place = book.current_place(command.place)
     author: PersonKey = chat.author.key
-    name = book.names.get(author) or chat.author.name
+    name = book.names.get(author) or printable_name(chat.author.name)
     state = TicketState(
         id=opens.ticket_id,
         number=book.numbers.pop(0),
@@ -138,7 +138,7 @@ def _open(
     )
     message = _message(chat, opens.ticket_id, opens.conversation_id, traceparent)
     ticket = Ticket(state, opening_message_id=message.id, customer_messages=1, traceparent=traceparent)
-    book.requesters[author] = chat.author.name
+    book.requesters[author] = printable_name(chat.author.name)
     book.record(change_of(None, ticket, ChangeKind.OPENED, at, cause, message=message, traceparent=traceparent))
 
 
@@ -163,7 +163,7 @@ def _message(chat: ChatMessage, ticket_id: str, conversation_id: str | None, tra
         ordinal=ordinal(chat.message_key),
         conversation_id=conversation_id,
         author_key=chat.author.key,
-        author_name=chat.author.name,
+        author_name=printable_name(chat.author.name),
         agent_id=chat.agent_id,
         thread=chat.thread,
         reply_to=chat.reply_to,
@@ -174,4 +174,4 @@ def _message(chat: ChatMessage, ticket_id: str, conversation_id: str | None, tra
 
 
 def _actor(chat: ChatMessage) -> Actor:
-    return Actor(kind=_ACTOR[chat.role], id=chat.agent_id or chat.author.key, name=chat.author.name)
+    return Actor(kind=_ACTOR[chat.role], id=chat.agent_id or chat.author.key, name=printable_name(chat.author.name))

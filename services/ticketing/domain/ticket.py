@@ -158,5 +158,9 @@ def printable(text: str) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
 
 
+def printable_name(name: str | None) -> str | None:
+    return None if name is None else printable(name)
+
+
 def latest(first: datetime | None, second: datetime) -> datetime:
     return second if first is None or second > first else first

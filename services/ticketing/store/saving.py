@@ -15,7 +15,6 @@ from chassis.errors import Transient
 from contracts.keys import PersonKey
 from services.ticketing.domain.book import Book, Done
 from services.ticketing.domain.change import TicketChange
-from services.ticketing.domain.ticket import printable
 from services.ticketing.store import messages, tickets
 from services.ticketing.store.rows import Column, arrays, insert, model_json, to_json
 
@@ -133,7 +132,7 @@ async def _save_moves(connection: Connection, book: Book) -> None:
 async def _save_requesters(connection: Connection, book: Book, at: datetime) -> None:
     people: list[PersonKey] = sorted(book.requesters)
     contacts = {t.state.requester.key: t.state.requester.id for t in map(book.tickets.__getitem__, book.opened)}
-    names = [None if (name := book.requesters[key]) is None else printable(name) for key in people]
+    names = [book.requesters[key] for key in people]
     await connection.execute(_REQUESTERS, people, [contacts[key] for key in people], names, at)
 
 

@@ -1,0 +1,185 @@
+"""Edits, deletions, reactions and closing in the chat."""
+
+from contracts.chat import Author
+from contracts.keys import MessageKey
+from contracts.ticket_commands_v1 import CloseTicket, RecordReaction, RemoveMessage, ReviseMessage, Role
+from tests.integration.ticketing.desk import (
+    STUDENT,
+    Desk,
+    common,
+    key_at,
+    later,
+    place_message,
+    slack_author,
+    slack_place,
+    telegram_place,
+)
+
+PLACE = slack_place()
+
+
+def revise(key: MessageKey, text: str, seconds: float = 60) -> ReviseMessage:
+    event = f"{key}:edited:{seconds}:{text}"
+    return ReviseMessage(**common(event, PLACE.channel.key), message_key=key, text=text, edited_at=later(seconds))
+
+
+def remove(key: MessageKey, seconds: float = 60) -> RemoveMessage:
+    return RemoveMessage(**common(f"{key}:deleted", PLACE.channel.key), message_key=key, deleted_at=later(seconds))
+
+
+def react(
+    key: MessageKey, name: str, seconds: float, *, added: bool = True, person: Author = STUDENT
+) -> RecordReaction:
+    return RecordReaction(
+        **common(f"{key}:reaction:{person.key}:{name}:{added}:{seconds}", PLACE.channel.key),
+        message_key=key,
+        person=person,
+        name=name,
+        added=added,
+        at=later(seconds),
+    )
+
+
+def close(seconds: float = 60, *, role: Role = Role.CUSTOMER) -> CloseTicket:
+    command = common(f"close:{seconds}", PLACE.channel.key)
+    return CloseTicket(**command, place_key=PLACE.key, by=STUDENT, role=role, at=later(seconds))
+
+
+async def test_an_edit_keeps_the_old_text(desk: Desk) -> None:
+    first = place_message(PLACE, "one")
+    key = first.message.message_key
+    await desk.apply(first, revise(key, "two", 1))
+    await desk.apply(revise(key, "three", 2))
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert message["text"] == "three"
+    assert [former["text"] for former in message["revisions"]] == ["one", "two"]
+    assert message["edited_at"] is not None
+    assert [entry["kind"] for entry in await desk.history(ticket["id"])] == [
+        "opened",
+        "message_revised",
+        "message_revised",
+    ]
+    assert (await desk.said("ticket.events.v1"))[-1].message.revisions[0].text == "one"
+
+
+async def test_an_edit_that_arrives_late_goes_into_the_history_only(desk: Desk) -> None:
+    first = place_message(PLACE, "one")
+    key = first.message.message_key
+    await desk.apply(first, revise(key, "third", 3), revise(key, "second", 2))
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert message["text"] == "third"
+    assert [former["text"] for former in message["revisions"]] == ["one", "second"]
+
+
+async def test_an_edit_without_change_or_of_an_unknown_message_changes_nothing(desk: Desk) -> None:
+    first = place_message(PLACE, "one")
+    await desk.apply(first, revise(first.message.message_key, "one"))
+    await desk.apply(revise(key_at(PLACE, later(5)), "who?"))
+
+    (ticket,) = await desk.tickets()
+    assert ticket["version"] == 1
+
+
+async def test_a_deleted_opening_message_makes_the_ticket_closable(desk: Desk) -> None:
+    first = place_message(PLACE, "one")
+    await desk.apply(first, place_message(PLACE, "two", at=later(1)), remove(first.message.message_key))
+
+    (ticket,) = await desk.tickets()
+    assert ticket["status"] == "comment_deleted"
+    message, _ = await desk.messages(ticket["id"])
+    assert message["deleted_at"] is not None
+    assert message["text"] == "one"
+
+
+async def test_the_last_remaining_customer_message_counts_too(desk: Desk) -> None:
+    first, second, third = (place_message(PLACE, str(n), at=later(n)) for n in range(3))
+    await desk.apply(first, second, remove(second.message.message_key))
+    (ticket,) = await desk.tickets()
+    assert ticket["status"] == "new"
+    await desk.apply(remove(first.message.message_key), third)
+    (ticket,) = await desk.tickets()
+    assert ticket["status"] == "open"
+    await desk.apply(remove(third.message.message_key))
+    (ticket,) = await desk.tickets()
+    assert ticket["status"] == "comment_deleted"
+
+
+async def test_a_deletion_leaves_an_ended_ticket_ended(desk: Desk) -> None:
+    first = place_message(PLACE, "one")
+    await desk.apply(first)
+    (ticket,) = await desk.tickets()
+    await desk.patch(ticket, status="solved")
+    await desk.apply(remove(first.message.message_key))
+    (ticket,) = await desk.tickets()
+    assert ticket["status"] == "solved"
+
+
+async def test_a_deleted_staff_message_changes_no_status(desk: Desk) -> None:
+    mentor = slack_author("U7", "Max")
+    answer = place_message(PLACE, "see page 3", at=later(1), author=mentor, role=Role.DESK, agent_id="agt_1")
+    await desk.apply(place_message(PLACE), answer, remove(answer.message.message_key))
+
+    (ticket,) = await desk.tickets()
+    assert ticket["status"] == "pending"
+
+
+async def test_the_latest_reaction_of_a_person_wins(desk: Desk) -> None:
+    first = place_message(PLACE)
+    key = first.message.message_key
+    await desk.apply(first, react(key, "eyes", 1), react(key, "thumbsup", 2), react(key, "eyes", 3, added=False))
+    await desk.apply(react(key, "eyes", 2.5), react(key, "thumbsup", 2, person=slack_author("U2")))
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert [(one["name"], one["person_key"]) for one in message["reactions"]] == [
+        ("thumbsup", "slack:U1"),
+        ("thumbsup", "slack:U2"),
+    ]
+    await desk.apply(react(key, "eyes", 4))
+    (message,) = await desk.messages(ticket["id"])
+    assert len(message["reactions"]) == 3
+
+
+async def test_close_ends_at_the_chats_time(desk: Desk) -> None:
+    await desk.apply(place_message(PLACE), close(60))
+    (ticket,) = await desk.tickets()
+    assert ticket["status"] == "closed"
+    # Sixty seconds later by the platform, whatever our clock says.
+    await desk.apply(place_message(PLACE, "in time", at=later(120), reopen_within=60))
+    (ticket,) = await desk.tickets()
+    assert ticket["status"] == "open"
+    await desk.apply(close(180), place_message(PLACE, "too late", at=later(240.000001), reopen_within=60))
+    newest, oldest = await desk.tickets()
+    assert (newest["follows"], oldest["status"]) == (oldest["id"], "closed")
+
+
+async def test_close_without_an_open_ticket_is_nothing(desk: Desk) -> None:
+    await desk.apply(close())
+    assert await desk.tickets() == []
+    assert await desk.database.pool.fetchval("SELECT outcome FROM commands") == "no_ticket"
+
+
+async def test_context_neither_opens_nor_answers(desk: Desk) -> None:
+    before = place_message(PLACE, "long ago", at=later(-9999), context=True, opens=True)
+    await desk.apply(before)
+    assert await desk.tickets() == []
+    again = place_message(PLACE, "long ago", at=later(-9999), key=before.message.message_key, context=True)
+    again = again.model_copy(update={"command_id": "with the ticket"})
+    await desk.apply(place_message(PLACE, "now"), again)
+
+    (ticket,) = await desk.tickets()
+    assert (ticket["status"], ticket["first_response_at"]) == ("new", None)
+    context, question = await desk.messages(ticket["id"])
+    assert (context["text"], context["context"], question["text"]) == ("long ago", True, "now")
+
+
+async def test_a_nul_character_loses_no_message(desk: Desk) -> None:
+    place = telegram_place()
+    await desk.apply(place_message(place, "a\0b", author=Author(key=STUDENT.key, name="M\0")))
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert message["text"] == "a\N{REPLACEMENT CHARACTER}b"
