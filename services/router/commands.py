@@ -13,10 +13,8 @@ from contracts.chat_events_v1 import ChatEvent, MessagePosted
 from contracts.chat_replies_v1 import PostReply, ReplySource
 from contracts.chat_requests_v1 import ReadThread
 from contracts.ticket_commands_v1 import (
-    ChatMessage,
     CloseTicket,
     MoveChannel,
-    OpenTicket,
     PlaceMessage,
     RecordAutomaticAnswer,
     RecordReaction,
@@ -106,39 +104,51 @@ class _Render:
     # --- ticket.commands -------------------------------------------------------------------------------------------
 
     def _placed(self, placed: d.Place) -> PlaceMessage:
-        event = self._event
+        """Most of what the router writes: one call of the validator for the whole nest takes half the time of five."""
+        event, origin, address, opening = self._event, self._origin, placed.address, placed.open
         assert isinstance(event, MessagePosted)  # noqa: S101 - only posts are placed
-        opening = placed.open
-        return PlaceMessage(
-            command_id=self._next_id(self._event_id),
-            event_id=self._event_id,
-            decided=self._decided(placed.rule),
-            received_at=event.received_at,
-            channel_key=event.channel.key,
-            message=ChatMessage(
-                message_key=event.message_key,
-                author=event.author,
-                role=placed.role,
-                text=event.text,
-                sent_at=event.occurred_at,
-                agent_id=placed.agent_id,
-                thread=event.thread,
-                reply_to=event.reply_to,
-                attachments=event.attachments,
-                context=placed.context,
-            ),
-            place=self._place(placed.address),
-            ticket_id=placed.ticket_id,
-            open=None
-            if opening is None
-            else OpenTicket(
-                ticket_id=opening.ticket_id,
-                conversation_id=opening.conversation_id,
-                reopen_within=opening.reopen_within.total_seconds(),
-                queue=opening.queue,
-                priority=opening.priority,
-                tags=opening.tags,
-            ),
+        return PlaceMessage.model_validate(
+            {
+                "command_id": self._next_id(self._event_id),
+                "event_id": self._event_id,
+                "decided": {
+                    "partition": origin.partition,
+                    "offset": origin.offset,
+                    "rule": placed.rule,
+                    "policy_version": origin.policy_version,
+                },
+                "received_at": event.received_at,
+                "channel_key": event.channel.key,
+                "message": {
+                    "message_key": event.message_key,
+                    "author": event.author,
+                    "role": placed.role,
+                    "text": event.text,
+                    "sent_at": event.occurred_at,
+                    "agent_id": placed.agent_id,
+                    "thread": event.thread,
+                    "reply_to": event.reply_to,
+                    "attachments": event.attachments,
+                    "context": placed.context,
+                },
+                "place": {
+                    "key": address.key,
+                    "channel": event.channel,
+                    "thread": address.thread,
+                    "reply_to": address.reply_to,
+                },
+                "ticket_id": placed.ticket_id,
+                "open": None
+                if opening is None
+                else {
+                    "ticket_id": opening.ticket_id,
+                    "conversation_id": opening.conversation_id,
+                    "reopen_within": opening.reopen_within.total_seconds(),
+                    "queue": opening.queue,
+                    "priority": opening.priority,
+                    "tags": opening.tags,
+                },
+            }
         )
 
     def _revised(self, revised: d.Revise) -> ReviseMessage:

@@ -36,7 +36,7 @@ def _note(facts: Facts, decision: Decision) -> None:
     match decision:
         case Place():
             facts |= {
-                "role": decision.role.value,
+                "role": decision.role,
                 "place": decision.address.key,
                 "conversation": decision.conversation_id,
                 "ticket": decision.ticket_id,
@@ -45,7 +45,7 @@ def _note(facts: Facts, decision: Decision) -> None:
                 facts["context"] = True
             _note_ticket(facts, decision.seen)
         case Close():
-            facts |= {"role": decision.role.value, "place": decision.place, "ticket": decision.ticket_id}
+            facts |= {"role": decision.role, "place": decision.place, "ticket": decision.ticket_id}
             _note_ticket(facts, decision.seen)
         case Ignore():
             facts["reason"] = decision.reason
@@ -65,6 +65,6 @@ def _note(facts: Facts, decision: Decision) -> None:
 def _note_ticket(facts: Facts, seen: TicketFacts | None) -> None:
     """The ticket's state at that moment; without it the router had seen no event of it and took it for open."""
     if seen is not None:
-        facts["seen_status"] = seen.status.value
+        facts["seen_status"] = seen.status
         if seen.ended_at is not None:
             facts["seen_ended_at"] = seen.ended_at.isoformat()

@@ -4,6 +4,7 @@ Invariants: an event is decided once, however often it arrives; view, decision r
 the order of a partition's events is the order of their commands in its outbox lane.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from chassis import metrics, outbox
@@ -22,6 +23,7 @@ from chassis.telemetry import (
     start_message_span,
 )
 from contracts.chat_events_v1 import ChatEvent
+from contracts.ticket_commands_v1 import RecordAutomaticAnswer
 from services.router.commands import Origin, outgoing
 from services.router.decide import decide_once
 from services.router.decide.decisions import Answer, Close, Decision, Place
@@ -101,44 +103,49 @@ class _Batch:
         self._publish = publish
         self.decided: dict[str, DecisionRecord] = {}
         self.rows: list[OutboxRow] = []
-        self._rules: dict[tuple[str, str], int] = {}
-        self._answers: dict[tuple[str, str], int] = {}
+        self._rules: Counter[tuple[str, str]] = Counter()
+        self._answers: Counter[tuple[str, str]] = Counter()
 
     def decide(self, record: Record, event: ChatEvent, batch: Span) -> None:
         traceparent = None if record.envelope is None else record.envelope.traceparent
-        platform = event.channel.platform.value
+        platform = event.channel.platform
         decisions = decide_once(event, self._overlay, self._policy)
         if decisions is None:
             self._count(platform, "duplicate")
             return
         rule = rule_of(decisions)
+        self._count(platform, rule)
+        if traceparent is not None and not batch.recording:  # no message of the batch is sampled: nothing to record
+            self._act(record, event, decisions, traceparent)
+            return
         attributes: dict[str, Attribute | None] = {
             EVENT_ID: event.record_id,
-            PLATFORM: platform,
+            PLATFORM: platform.value,
             RULE: rule,
             POLICY_VERSION: self._policy.version,
+            TICKET_ID: _ticket_of(decisions),
         }
         with start_message_span("decide", traceparent, batch=batch, attributes=attributes) as span:
-            span.set(TICKET_ID, _ticket_of(decisions))
-            self._overlay.apply(event, decisions, span.traceparent)
-            origin = Origin(record.partition, record.offset, self._policy.version, span.traceparent)
-            made = record_of(event, decisions, origin)
-            self.decided[made.event_id] = made
-            self._count(platform, rule)
-            for decision in decisions:
-                if isinstance(decision, Answer):
-                    key = (platform, decision.rule)
-                    self._answers[key] = self._answers.get(key, 0) + 1
-            if self._publish:
-                self.rows += [
-                    outbox.row(
-                        one.model, source=SOURCE, time=one.time, traceparent=one.traceparent, lane=record.partition
-                    )
-                    for one in outgoing(event, decisions, origin)
-                ]
+            self._act(record, event, decisions, span.traceparent)
+
+    def _act(self, record: Record, event: ChatEvent, decisions: Sequence[Decision], traceparent: str) -> None:
+        """The decisions change the view, are recorded, and become records to publish."""
+        self._overlay.apply(event, decisions, traceparent)
+        lane = record.partition
+        origin = Origin(lane, record.offset, self._policy.version, traceparent)
+        made = record_of(event, decisions, origin)
+        self.decided[made.event_id] = made
+        if not self._publish:
+            return
+        for one in outgoing(event, decisions, origin):
+            self.rows.append(
+                outbox.row(one.model, source=SOURCE, time=one.time, traceparent=one.traceparent, lane=lane)
+            )
+            if isinstance(one.model, RecordAutomaticAnswer):
+                self._answers[event.channel.platform, one.model.decided.rule] += 1
 
     def _count(self, platform: str, rule: str) -> None:
-        self._rules[platform, rule] = self._rules.get((platform, rule), 0) + 1
+        self._rules[platform, rule] += 1
 
     def count(self) -> None:
         """Tell the metrics, once everything is written."""
@@ -146,9 +153,8 @@ class _Batch:
             metrics.router_decisions.labels(platform, rule).inc(number)
             if not self._publish:
                 metrics.router_observed.labels(rule).inc(number)
-        if self._publish:
-            for (platform, rule), number in self._answers.items():
-                metrics.router_answers.labels(platform, rule).inc(number)
+        for (platform, rule), number in self._answers.items():
+            metrics.router_answers.labels(platform, rule).inc(number)
 
 
 def _event_of(record: Record) -> ChatEvent | None:

@@ -79,7 +79,7 @@ async def store(connection: Connection, changed: Changed, decided: Sequence[Deci
         [one.key for one in messages],
         [one.conversation_id for one in messages],
         [one.place for one in messages],
-        [one.role.value for one in messages],
+        [one.role for one in messages],
         [one.ours for one in messages],
         [one.content for one in messages],
         [one.sent_at for one in messages],
