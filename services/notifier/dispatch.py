@@ -11,6 +11,7 @@ is due or a bucket has room, at least once a second (which is when a pause or it
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -171,20 +172,22 @@ class Dispatcher:
             channels.add(one.channel_key)
             chosen.append(one)
             if limits.counts(one.channel_key, one.errand):
-                self._limits.take(one.channel_key, now)
+                self._limits.take(one.channel_key)
         return chosen
 
     def _start(self, lease: Lease, now: float) -> None:
         platform = lease.place.channel.platform
         since = self._waiting_since.pop(lease.operation.instruction_id, now)
-        waited = max(0.0, (lease.leased_at - lease.due_at).total_seconds(), now - since)
+        waited = max(0.0, now - since)
         metrics.rate_limit_wait.labels(platform, "channel").observe(waited)
         task = asyncio.create_task(self._worker.carry_out(lease, now, waited))
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(functools.partial(self._ended, lease))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, lease: Lease, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if limits.counts(lease.entry.channel_key, lease.errand):
+            self._limits.ended(lease.entry.channel_key, self._clock.monotonic())
         error = None if task.cancelled() else task.exception()
         if error is not None:
             # The lease stands, and its end brings the operation back, as after a death of the process.

@@ -1,7 +1,8 @@
 """The bucket of each channel, in the memory of its partition's owner: never more calls in a window than it allows.
 
 Slack: about one message a second to a channel, short bursts allowed. Telegram: one a second to a chat, 20 a minute to
-a group. What a new owner doesn't know of, the platform's 429 tells. Reads no clock: `now` is monotonic, in seconds.
+a group. A call counts from its end, which is never before its arrival there, so unequal journeys can't bring two calls
+too close. What a new owner doesn't know of, the platform's 429 tells. Reads no clock: `now` is monotonic, in seconds.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ class Window:
 SLACK_CHANNEL = (Window(3, 3.0),)
 """A burst of three stays inside one a second."""
 
-# A little more than the platform's windows, since calls travel unequally long.
-TELEGRAM_CHAT = (Window(1, 1.05),)
-TELEGRAM_GROUP = (Window(1, 1.05), Window(20, 61.0))
+TELEGRAM_CHAT = (Window(1, 1.0),)
+TELEGRAM_GROUP = (Window(1, 1.0), Window(20, 60.0))
+UNDER_WAY = float("inf")
 
 
 def windows_of(channel: str) -> Sequence[Window]:
@@ -57,7 +58,7 @@ class ChannelLimits:
         self._buckets: dict[str, _Bucket] = {}
 
     def wait(self, channel: str, now: float) -> float:
-        """Seconds until the channel takes a call; 0 if it does."""
+        """Seconds until the channel takes a call; 0 if it does, infinite while a call under way stands before it."""
         bucket = self._buckets.get(channel)
         if bucket is None:
             return 0.0
@@ -67,17 +68,23 @@ class ChannelLimits:
                 ready = max(ready, bucket.calls[-window.count] + window.seconds)
         return max(0.0, ready - now)
 
-    def take(self, channel: str, now: float) -> None:
-        """Count a call."""
+    def take(self, channel: str) -> None:
+        """Count a call that is about to be made."""
         bucket = self._buckets.setdefault(channel, _Bucket())
-        bucket.calls.append(now)
+        bucket.calls.append(UNDER_WAY)
         while len(bucket.calls) > max(window.count for window in windows_of(channel)):
             bucket.calls.popleft()
+
+    def ended(self, channel: str, now: float) -> None:
+        """A counted call is over."""
+        bucket = self._buckets.get(channel)
+        if bucket is not None and UNDER_WAY in bucket.calls:
+            bucket.calls[bucket.calls.index(UNDER_WAY)] = now
 
     def give_back(self, channel: str) -> None:
         """A counted call wasn't made."""
         bucket = self._buckets.get(channel)
-        if bucket is not None and bucket.calls:
+        if bucket is not None and UNDER_WAY in bucket.calls:
             bucket.calls.pop()
 
     def hold(self, channel: str, seconds: float, now: float) -> None:

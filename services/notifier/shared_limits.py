@@ -23,7 +23,7 @@ class Rate:
     burst: int
 
 
-TELEGRAM_BOT = Rate(1 / 25, 5)
+TELEGRAM_BOT = Rate(1 / 24, 4)
 """Telegram: about 30 messages a second for a bot in all."""
 
 SLACK_POSTS = Rate(60 / 230, 20)

@@ -8,6 +8,7 @@ https://core.telegram.org/bots/api#sendmessage
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ from services.notifier.telegram.render import render
 
 if TYPE_CHECKING:
     from telegram import Bot, LinkPreviewOptions, MessageEntity, ReplyParameters
-    from telegram.error import TelegramError
+    from telegram.error import RetryAfter, TelegramError
 
 DEFAULT_RETRY_AFTER = 5.0
 CONNECTIONS = 64
@@ -177,8 +178,7 @@ def _narrowed(error: TelegramError, token: str) -> Refused | Later | Doubtful | 
     text = error.message
     match error:
         case RetryAfter():
-            pause = error.retry_after
-            return Later(BUSY, pause.total_seconds() if isinstance(pause, timedelta) else float(pause))
+            return Later(BUSY, _seconds(error))
         case ChatMigrated():
             return Moved(telegram_channel(token.partition(":")[0], error.new_chat_id))
         case Forbidden():
@@ -195,3 +195,11 @@ def _narrowed(error: TelegramError, token: str) -> Refused | Later | Doubtful | 
             if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
                 return Later(UNREACHABLE)
             return Doubtful(UNSURE, answered=not isinstance(error.__cause__, httpx.HTTPError))
+
+
+def _seconds(error: RetryAfter) -> float:
+    """The library is on its way from numbers to timedeltas, and warns of it at each look."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pause = error.retry_after
+    return pause.total_seconds() if isinstance(pause, timedelta) else float(pause)
