@@ -31,6 +31,13 @@ API_CONNECTIONS = 8
 LOOP_LIMIT_SECONDS = 60
 TRIM_SECONDS = 600
 
+FAULT_POINTS: dict[str, str] = {
+    "ticketing.receipts_applied": "Receipts are applied in memory, nothing of the batch is written.",
+    "ticketing-api.handled": "A request's changes are written, its transaction isn't committed.",
+    "ticketing-api.committed": "A request's transaction is committed, its answer isn't sent.",
+}
+"""Beside those of the chassis for the consumers `ticketing` and `ticketing-dead-letters` and the `relay`."""
+
 log = get_logger("ticketing")
 
 

@@ -12,6 +12,7 @@ from chassis.clock import Clock, SystemClock
 from chassis.consumer import Record
 from chassis.database import Connection
 from chassis.dead_letters import parse
+from chassis.faults import fault_point
 from chassis.logs import get_logger
 from chassis.telemetry import EVENT_ID, TICKET_ID, Span, start_batch_span, start_message_span
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
@@ -68,6 +69,8 @@ class Applier:
                 self._receive(book, one, at, batch)
             else:
                 self._command(book, one, at, batch)
+        if any(isinstance(one.data, DeliveryChanged) for one in work):
+            await fault_point("ticketing.receipts_applied")
         await save_book(connection, book, at)
 
     def _command(self, book: Book, one: Envelope[TicketCommand], at: datetime, batch: Span) -> None:

@@ -67,16 +67,17 @@ d AS (
 SELECT (SELECT count(*) FROM t) AS tickets, (SELECT count(*) FROM m) AS messages, (SELECT count(*) FROM d) AS commands
 """  # noqa: S608
 
-# A requester known from messages only: a profile, which may be here already, knows better.
-_REQUESTERS = """
+_NEW_PEOPLE = """
 WITH people AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS p(person_key, contact_id, name)
 ), c AS (
     INSERT INTO contacts (id, created_at) SELECT contact_id, $4 FROM people ORDER BY 1 ON CONFLICT DO NOTHING
 )
-INSERT INTO identities (person_key, contact_id, name) SELECT * FROM people ORDER BY 1
-ON CONFLICT (person_key) DO UPDATE SET name = excluded.name
-WHERE identities.profile_at IS NULL AND excluded.name IS NOT NULL AND identities.name IS DISTINCT FROM excluded.name"""
+INSERT INTO identities (person_key, contact_id, name) SELECT * FROM people ORDER BY 1 ON CONFLICT DO NOTHING"""
+# A name that came with a message; a profile, where there is one, knows better.
+_RENAME = """
+UPDATE identities i SET name = p.name FROM unnest($1::text[], $2::text[]) AS p(person_key, name)
+WHERE i.person_key = p.person_key AND i.profile_at IS NULL"""
 
 _KEEP_RECEIPTS = """
 INSERT INTO early_receipts (delivery_id, version, receipt, arrived_at)
@@ -130,14 +131,21 @@ async def _save_moves(connection: Connection, book: Book) -> None:
 
 
 async def _save_requesters(connection: Connection, book: Book, at: datetime) -> None:
+    """Writes only what differs: one person may write in many channels, and workers must not wait for each other."""
     people: list[PersonKey] = sorted(book.requesters)
     contacts = {t.state.requester.key: t.state.requester.id for t in map(book.tickets.__getitem__, book.opened)}
-    names = [book.requesters[key] for key in people]
-    await connection.execute(_REQUESTERS, people, [contacts[key] for key in people], names, at)
+    new = [key for key in people if key not in book.contacts]
+    if new:
+        names = [book.requesters[key] for key in new]
+        await connection.execute(_NEW_PEOPLE, new, [contacts[key] for key in new], names, at)
+    renamed = [key for key in people if key not in new and book.requesters[key] not in {None, book.names.get(key)}]
+    if renamed:
+        await connection.execute(_RENAME, renamed, [book.requesters[key] for key in renamed])
 
 
 async def _insert(connection: Connection, book: Book, at: datetime) -> None:
-    opened = [book.tickets[one] for one in sorted(book.opened)]
+    # By place: where two workers open tickets in the same places, they wait for each other in the same order.
+    opened = sorted((book.tickets[one] for one in book.opened), key=lambda ticket: ticket.state.place_key or "")
     conversations = [row for ticket in opened for row in tickets.conversation_rows(ticket)]
     if book.moved:
         conversations += [row for one in sorted(book.changed) for row in tickets.conversation_rows(book.tickets[one])]
