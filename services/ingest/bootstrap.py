@@ -3,18 +3,21 @@
 from pathlib import Path
 
 import aiohttp
-from chassis.consumer import Consumer
-from chassis.relay import Relay
 
+from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
+from chassis.migrations import CHASSIS, check_schema
+from chassis.relay import Relay
 from services.ingest.asgi import WebhookApp
 from services.ingest.publish import Intake
 from services.ingest.settings import IngestSlackSettings, IngestTelegramSettings, IngestWorkerSettings
 
 SCHEMA = "ingest"
-MIGRATIONS = Path(__file__).parent / "migrations"
+FOLDERS = (CHASSIS, (SCHEMA, Path(__file__).parent / "migrations"))
+CONSUMER = "ingest-worker"
+TOPICS = ("chat.events.v1", "chat.requests.v1")
 POLL_LIMIT_SECONDS = 120
 LOOP_LIMIT_SECONDS = 60
 
@@ -38,8 +41,8 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
 
     assert settings.slack_app_token is not None  # noqa: S101  checked by the settings
     socket = SocketMode(intake, app_token=settings.slack_app_token.get_secret_value(), api_url=settings.slack_api_url)
-    await socket.connect()
     process.defer(socket.close)
+    process.spawn("socket", socket.run())
     process.add_readiness("socket", socket.connected)
 
 
@@ -84,6 +87,8 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
     settings = process.settings
     database = await Database.connect(settings.database_url.get_secret_value(), schema=SCHEMA, process=process.name)
     process.defer(database.close)
+    await check_schema(database, FOLDERS)
+    process.add_readiness("database", database.reachable)
     producer = make_producer(settings)
     await producer.start()
     process.defer(producer.stop)
@@ -97,11 +102,12 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
         telegram = TelegramCalls(session, settings.telegram_api_url, settings.telegram_bot_token.get_secret_value())
     relay = Relay(database=database, producer=producer, process=process.name)
     process.spawn("relay", relay.run(), stop=relay.stop)
+    process.add_liveness("relay", relay.last_turn_age, LOOP_LIMIT_SECONDS)
     loop = JobLoop(database, slack, telegram)
     process.spawn("jobs", loop.run(), stop=loop.stop)
     consumer = Consumer(
-        name="ingest-worker",
-        topics=["chat.events.v1", "chat.requests.v1"],
+        name=CONSUMER,
+        topics=TOPICS,
         database=database,
         kafka=settings,
         handle=note_wishes,
@@ -111,3 +117,4 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
     process.spawn("consumer", consumer.run(), stop=consumer.stop)
     process.add_liveness("jobs", loop.last_turn_age, LOOP_LIMIT_SECONDS)
     process.add_liveness("consumer", consumer.last_turn_age, LOOP_LIMIT_SECONDS)
+    process.add_readiness("consumer", consumer.ready)

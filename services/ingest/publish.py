@@ -10,9 +10,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from chassis.dead_letters import PREFIX
 
 from chassis import metrics
+from chassis.dead_letters import PREFIX
 from chassis.error_text import describe
 from chassis.faults import fault_point
 from chassis.logs import get_logger

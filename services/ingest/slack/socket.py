@@ -4,20 +4,30 @@
 acknowledged only after Kafka has the events.
 """
 
+import asyncio
 import time
 from typing import Any
 
+import aiohttp
 import orjson
+from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from chassis import metrics
+from chassis.error_text import describe
 from chassis.logs import get_logger
 from services.ingest.publish import Intake, TooLarge, Unavailable
 
+WATCH_SECONDS = 1.0
+GIVE_UP_SECONDS = 60.0
 log = get_logger(__name__)
+
+
+class Disconnected(Exception):
+    """The connection could not be had; the process ends and is started again."""
 
 
 class SocketMode:
@@ -28,17 +38,30 @@ class SocketMode:
         web = AsyncWebClient(base_url=api_url, retry_handlers=[])
         self._client = SocketModeClient(app_token=app_token, web_client=web, trace_enabled=False)
         self._client.socket_mode_request_listeners.append(self._listen)
-        self._seen_connected = time.monotonic()
 
-    async def connect(self) -> None:
-        """Raises slack_sdk's SlackApiError when Slack refuses the app token."""
-        await self._client.connect()  # type: ignore[no-untyped-call]
+    async def run(self) -> None:
+        """Connect and watch. Raises Disconnected after `GIVE_UP_SECONDS` without a connection: a restart is cheap."""
+        up_at = time.monotonic()
+        connecting = False
+        while time.monotonic() - up_at < GIVE_UP_SECONDS:
+            if await self.connected():
+                up_at, connecting = time.monotonic(), True
+            elif not connecting:
+                connecting = await self._connect()
+            await asyncio.sleep(WATCH_SECONDS)
+        raise Disconnected(f"no Socket Mode connection for {GIVE_UP_SECONDS:.0f} s")
+
+    async def _connect(self) -> bool:
+        try:
+            await self._client.connect()  # type: ignore[no-untyped-call]
+        except (SlackApiError, aiohttp.ClientError, TimeoutError) as error:
+            log.warning("Socket Mode does not connect, trying again", error=describe(error))
+            return False
+        return True
 
     async def connected(self) -> bool:
         up = await self._client.is_connected()
         metrics.transport_connected.labels("slack").set(1 if up else 0)
-        if up:
-            self._seen_connected = time.monotonic()
         return up
 
     async def close(self) -> None:

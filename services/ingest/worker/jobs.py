@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import orjson
+
+from chassis.database import Connection
 
 TAKEN_SECONDS = 60
 ATTEMPTS = 8
@@ -47,7 +48,7 @@ class Job:
     traceparent: str | None = None
 
 
-async def add(connection: asyncpg.Connection, jobs: Iterable[Job]) -> None:
+async def add(connection: Connection, jobs: Iterable[Job]) -> None:
     rows = sorted({job.job_id: job for job in jobs}.values(), key=lambda job: job.job_id)
     if rows:
         await connection.execute(
@@ -59,26 +60,26 @@ async def add(connection: asyncpg.Connection, jobs: Iterable[Job]) -> None:
         )
 
 
-async def take(connection: asyncpg.Connection, limit: int) -> list[Job]:
+async def take(connection: Connection, limit: int) -> list[Job]:
     rows = await connection.fetch(TAKE, limit, TAKEN_SECONDS)
     return [Job(r["job_id"], r["kind"], orjson.loads(r["payload"]), r["attempts"], r["traceparent"]) for r in rows]
 
 
-async def done(connection: asyncpg.Connection, job: Job) -> None:
+async def done(connection: Connection, job: Job) -> None:
     await connection.execute(DONE, job.job_id)
 
 
-async def postpone(connection: asyncpg.Connection, job: Job, seconds: float | None = None) -> None:
+async def postpone(connection: Connection, job: Job, seconds: float | None = None) -> None:
     """Try again later: after `seconds`, or after a pause that doubles with each attempt."""
     pause = seconds if seconds is not None else min(2.0**job.attempts, LONGEST_PAUSE_SECONDS)
     await connection.execute(POSTPONE, job.job_id, pause)
 
 
-async def fresh(connection: asyncpg.Connection, keys: Iterable[str], hours: int) -> set[str]:
+async def fresh(connection: Connection, keys: Iterable[str], hours: int) -> set[str]:
     """Those of the keys whose profile was fetched within the last `hours`."""
     return {row["key"] for row in await connection.fetch(FRESH, sorted(set(keys)), hours)}
 
 
-async def remember(connection: asyncpg.Connection, key: str, digest: str) -> bool:
+async def remember(connection: Connection, key: str, digest: str) -> bool:
     """Note that a profile was fetched; True when it differs from the one published before."""
     return bool(await connection.fetchval(REMEMBER, key, digest))

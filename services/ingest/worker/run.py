@@ -9,11 +9,9 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import asyncpg
-from chassis.consumer import Record
-
 from chassis import metrics, outbox
-from chassis.database import Database
+from chassis.consumer import Record
+from chassis.database import Connection, Database
 from chassis.error_text import describe
 from chassis.logs import get_logger
 from contracts.base import RecordModel
@@ -32,7 +30,7 @@ IDLE_SECONDS = 0.5
 log = get_logger(__name__)
 
 
-async def note_wishes(records: Sequence[Record], connection: asyncpg.Connection) -> None:
+async def note_wishes(records: Sequence[Record], connection: Connection) -> None:
     """Handles chat events and requests: notes what is to be fetched, publishes profiles that the events carry."""
     events = [record.envelope.data for record in records if record.envelope is not None]
     wanted = {job.job_id: job for event in events for job in wishes.wanted(event)}
@@ -121,7 +119,7 @@ class JobLoop:
                 await jobs.postpone(connection, job, getattr(error, "seconds", None))
 
 
-async def _publish_profile(connection: asyncpg.Connection, profile: PersonProfile | ChannelProfile) -> None:
+async def _publish_profile(connection: Connection, profile: PersonProfile | ChannelProfile) -> None:
     """Once a profile differs from the one published before."""
     digest = hashlib.sha256(profile.model_dump_json(exclude={"updated_at"}).encode()).hexdigest()[:16]
     if await jobs.remember(connection, profile.record_key, digest):
