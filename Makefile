@@ -87,5 +87,5 @@ lock: .venv/installed-dev ## lock the newest fitting versions in requirements/*.
 	compile dev && for name in $(LOCKED); do compile $$name --constraint requirements/dev.txt || exit 1; done
 
 clean: ## remove caches and what the stack keeps in .okno (not while it is up)
-	@if [ -f .okno/stack.json ]; then echo "The stack is up, or was not stopped: make down first." >&2; exit 1; fi
+	@if [ -f .okno/processes.json ]; then echo "The stack is up, or was not stopped: make down first." >&2; exit 1; fi
 	@rm -rf .okno .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,6 +1,6 @@
 """One embedded Kafka and one embedded PostgreSQL per test session; every test gets a database and topics of its own.
 
-Tests may kill and restart both: after each test a server that is down is started again."""
+Tests may kill and restart both, and any process of the running stack: what is down after a test is started again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from chassis.topics_admin import WantedTopic, create, wanted_topics
 from sandbox.stack.kafka.server import EmbeddedKafka
+from sandbox.stack.options import StackOptions
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from sandbox.stack.progress import Progress
+from sandbox.stack.stack import Stack
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -62,12 +64,24 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     run_aside(server.stop)
 
 
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole of Okno: `stack.info` is stack.json; `await stack.kill(name)/start_process(name)/restart(name)`."""
+    options = StackOptions(state=tmp_path_factory.mktemp("stack"), stable_ports=False, routers=2)
+    running = Stack(options, progress=Progress())
+    run_aside(running.start)
+    yield running
+    run_aside(running.stop)
+
+
 @pytest.fixture(autouse=True)
 def _revive(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test that fails between killing and starting a server must not fail the tests after it."""
     yield
     for name in {"kafka", "postgres"} & set(request.fixturenames):
         run_aside(request.getfixturevalue(name).start)
+    if "stack" in request.fixturenames:
+        run_aside(request.getfixturevalue("stack").revive)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from sandbox.stack.info import StackInfo, read_registry, read_stack
 from sandbox.stack.options import from_environment
 from sandbox.stack.paths import STACK_FILE, STATE
 from sandbox.stack.progress import Progress
+from sandbox.stack.signals import ending_in_order
 from sandbox.stack.stack import Stack, stop_background
 
 
@@ -21,7 +22,8 @@ async def up() -> int:
     """Start the stack and leave it running."""
     began = time.monotonic()
     progress = Progress()
-    info = await Stack(from_environment(), progress=progress).start()
+    with ending_in_order():
+        info = await Stack(from_environment(), progress=progress).start()
     progress.say(f"\nThe stack is up after {time.monotonic() - began:.0f} s.")
     for line in addresses(info):
         progress.say(line)
@@ -92,7 +94,7 @@ def main(arguments: list[str]) -> int:
     except StackError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print("\nInterrupted; what was started has been stopped.", file=sys.stderr)
         return 130
 

@@ -19,7 +19,7 @@ from sandbox.stack.process import Launch, RunningProcess, find
 
 STOP_SECONDS = 35.0  # a service drains for 20 s at most, then closes
 _LAST = ("sandbox",)
-_BASIS = ("kafka", "postgres", "zipkin")
+BASIS = ("kafka", "postgres", "zipkin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ def _same_command(actual: list[str], recorded: list[str]) -> bool:
 async def stop_all(processes: dict[str, ProcessInfo], *, since: float) -> Stopped:
     """Stop services first, then the sandbox, then Kafka and PostgreSQL, each group together."""
     report = Stopped([], [], [])
-    services = [name for name in processes if name not in _LAST and name not in _BASIS]
-    for group in (services, _LAST, _BASIS):
+    services = [name for name in processes if name not in _LAST and name not in BASIS]
+    for group in (services, _LAST, BASIS):
         await asyncio.gather(*(_stop(name, processes[name], since, report) for name in group if name in processes))
     return report
 

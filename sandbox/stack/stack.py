@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +42,7 @@ from sandbox.stack.prepare import prepare
 from sandbox.stack.process import Launch, RunningProcess, start, until_ready
 from sandbox.stack.progress import Progress
 from sandbox.stack.register import register
+from sandbox.stack.signals import ending_in_order
 from sandbox.stack.web import answers_ok, get
 
 READY_SECONDS = 120.0
@@ -84,17 +85,22 @@ class Stack:
         self._leaving: set[str] = set()
         self._started_at = 0.0
         self._info: StackInfo | None = None
+        self._signals = ExitStack()
 
     # --- as a whole ----------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        with ExitStack() as signals:
+            signals.enter_context(ending_in_order())
+            await self.start()
+            self._signals = signals.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop()
+        with self._signals:
+            await self.stop()
 
     @property
     def info(self) -> StackInfo:
@@ -140,9 +146,13 @@ class Stack:
     # --- one process ---------------------------------------------------------------------------------------------
 
     def process(self, name: str) -> RunningProcess:
-        """The process of this name, as it was last started."""
+        """The process of this name, as it was last started, here or by somebody else."""
         if name not in self._running:
             raise StackError(f"there is no process {name}; there are {', '.join(sorted(self._running))}")
+        known = self._running[name]
+        if not known.alive():
+            infos = self._process_infos()
+            self._running[name] = next(iter(cleanup.running(name, infos[name], since=self._started_at)), known)
         return self._running[name]
 
     async def stop_process(self, name: str) -> None:
@@ -168,6 +178,18 @@ class Stack:
         """Stop and start a process, and wait until it is ready."""
         await self.stop_process(name)
         await self.start_process(name, env=env)
+
+    async def revive(self) -> list[str]:
+        """Start every process that is down, and let suspended ones go on; their names. For tests: nothing else calls
+        it.
+        """
+        down = [name for name in self._running if not self.process(name).alive()]
+        for process in self._running.values():
+            process.resume()
+        servers = [name for name in down if name in cleanup.BASIS]
+        for group in (servers, [name for name in down if name not in servers]):
+            await _all(self.start_process(name) for name in group)
+        return down
 
     async def ready(self, name: str) -> bool:
         return self.process(name).alive() and await self._ready[name]()

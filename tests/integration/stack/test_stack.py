@@ -17,29 +17,17 @@ import pytest
 from sandbox.stack import stack as stack_module
 from sandbox.stack.errors import ProcessFailed, StackError
 from sandbox.stack.options import StackOptions
-from sandbox.stack.plan import Addresses, Plan
+from sandbox.stack.paths import ROOT
 from sandbox.stack.progress import SILENT, Progress
 from sandbox.stack.stack import Stack, stop_background
+from tests.integration.stack.toys import no_preparation, no_registration, toy_command, toys
 
-TOY = Path(__file__).with_name("toy.py")
 NAMES = [
     "sandbox", "ingest-slack", "ingest-telegram", "ingest-worker", "ticketing-api", "router-0", "ticketing-worker-0",
     "notifier-0",
 ]  # fmt: skip
 
 MakeStack = Callable[..., Stack]
-
-
-def toy_command(kind: str, name: str) -> list[str]:
-    return [sys.executable, str(TOY), kind, name]
-
-
-async def no_preparation(addresses: Addresses, progress: Progress) -> str:
-    return "okno_toy-token"
-
-
-async def no_registration(plan: Plan) -> None:
-    """Toys know no platforms."""
 
 
 @pytest.fixture
@@ -61,19 +49,6 @@ async def make_stack(state: Path) -> AsyncIterator[MakeStack]:
 
     yield make
     await stop_background(state)
-
-
-def toys(state: Path) -> list[psutil.Process]:
-    """Every living toy of this test."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            ours = str(TOY) in process.cmdline() and process.environ().get("PID_FILE", "").startswith(str(state))
-            if ours and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 async def test_every_process_runs_on_its_own_and_the_file_says_how_to_start_it_again(
@@ -234,3 +209,32 @@ async def test_the_background_stack_is_found_again_with_its_replacements(make_st
 async def test_attaching_without_a_stack_says_what_to_do(state: Path) -> None:
     with pytest.raises(StackError, match="make up"):
         Stack.attached(state)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_however_the_foreground_runner_is_asked_to_end_it_stops_what_it_started(
+    state: Path, number: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "tests.integration.stack.foreground", str(state)]
+    runner = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert runner.stdout is not None
+    assert runner.stdout.readline() == b"up\n"
+    assert len(toys(state)) == len(NAMES)
+    runner.send_signal(number)
+    runner.wait()
+    assert toys(state) == []
+    assert not (state / "stack.json").exists()
+
+
+async def test_a_runner_that_was_killed_is_cleaned_up_after(state: Path) -> None:
+    command = [sys.executable, "-m", "tests.integration.stack.foreground", str(state)]
+    runner = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    assert runner.stdout is not None
+    assert runner.stdout.readline() == b"up\n"
+    runner.kill()
+    runner.wait()
+    assert len(toys(state)) == len(NAMES)
+    report = await stop_background(state)
+    assert report is not None
+    assert sorted(report.stopped) == sorted(NAMES)
+    assert toys(state) == []
