@@ -1,7 +1,7 @@
 # The one list of commands. `make` or `make help` prints it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench format lock contracts clean
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench format schemas lock clean
 
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -80,6 +80,10 @@ bench: .venv/installed-dev ## measure throughput, latency, CPU and memory agains
 format: .venv/installed-dev ## format the tree and fix what ruff can fix
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix --quiet . || true
+
+schemas: .venv/installed-dev ## write the JSON Schemas and the AsyncAPI document from the models; refuses breaking changes
+	@$(PY) -m contracts.schemas write
+	@$(PY) -m cli.asyncapi write
 
 lock: .venv/installed-dev ## lock the newest fitting versions in requirements/*.txt (UPGRADE=1), hashes included
 	@compile() { name=$$1; shift; echo "requirements/$$name.txt"; .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
