@@ -13,8 +13,8 @@ from typing import Any, Literal
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
-from aiokafka.helpers import create_ssl_context
 
+from chassis.kafka import connection_options
 from chassis.settings import KafkaSettings
 from contracts.topics import DEAD_RETENTION, TOPIC_MAX_MESSAGE_BYTES, TOPICS, Topic, dead_topic
 
@@ -185,23 +185,9 @@ async def _configure(admin: AIOKafkaAdminClient, topics: list[WantedTopic]) -> N
             await asyncio.sleep(0.02)
 
 
-def _connection(settings: KafkaSettings) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_bootstrap_servers,
-        "security_protocol": settings.kafka_security_protocol,
-    }
-    if settings.kafka_security_protocol.startswith("SASL_") and settings.kafka_sasl_password is not None:
-        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
-        options["sasl_plain_username"] = settings.kafka_sasl_username
-        options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
-    if settings.kafka_security_protocol.endswith("SSL"):
-        options["ssl_context"] = create_ssl_context(cafile=settings.kafka_ssl_cafile)
-    return options
-
-
 @asynccontextmanager
 async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**_connection(settings))
+    admin = AIOKafkaAdminClient(**connection_options(settings))
     try:
         await admin.start()
         yield admin
