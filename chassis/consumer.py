@@ -41,6 +41,7 @@ __all__ = ["Consumer", "Handle", "Record"]
 POLL_MS = 1000
 TURN_SECONDS = 1.0
 STOP_SECONDS = 5.0
+REBALANCE_PAUSE = 0.05
 
 log = get_logger("consumer")
 
@@ -217,6 +218,7 @@ class Consumer:
             except (NoOffsetForPartitionError, UnknownPosition, IllegalStateError):
                 # A rebalance came in between; its listener has stopped all fetching, or will.
                 self._seek_all = True
+                await self._rest(REBALANCE_PAUSE)
             except Exception as error:
                 pause = None
                 if self._retryable(error):
@@ -284,7 +286,9 @@ class Consumer:
 
     async def _take_on(self, consumer: AIOKafkaConsumer) -> None:
         """Check and seek the positions of a new assignment, then let fetching begin."""
-        assigned = self._assigned or frozenset()
+        assigned = self._assigned
+        if assigned is None:
+            return
         await self._batches.prepare()
         start = await checked_positions(consumer, self._database, self._settings, name=self.name, partitions=assigned)
         if self._on_assigned is not None:
