@@ -226,26 +226,28 @@ def is_literal(run: Run) -> bool:
     return any(mark.style in _LITERAL for mark in run.marks)
 
 
-def split(runs: Sequence[Run], fits: Callable[[Sequence[Run]], bool]) -> list[list[Run]]:
+def split(runs: Sequence[Run], fits: Callable[[Sequence[Run]], bool], longest: int) -> list[list[Run]]:
     """Cut runs into messages that fit: at the last paragraph, else line, else word, else anywhere.
 
-    A prefix of what fits must fit too. Marks are carried over a cut. A message that is all white space is dropped.
+    A prefix of what fits must fit too; no message gets more than `longest` characters. Marks are carried over
+    a cut. A message that is all white space is dropped.
     """
     chunks: list[list[Run]] = []
     rest = _trimmed(runs)
     while rest:
-        if fits(rest):
-            chunks.append(rest)
+        near = _head(rest, longest + 2)  # a little more, to see what follows
+        text = "".join(run.text for run in near)
+        if len(text) <= longest and fits(near):
+            chunks.append(near)
             break
-        total = sum(len(run.text) for run in rest)
-        low, high = 1, total
+        low, high = 1, min(len(text), longest)
         while low < high:  # the longest prefix that fits
             middle = (low + high + 1) // 2
-            if fits(_head(rest, middle)):
+            if fits(_head(near, middle)):
                 low = middle
             else:
                 high = middle - 1
-        cut = _boundary("".join(run.text for run in rest), low)
+        cut = _boundary(text, low)
         head = _trimmed(_head(rest, cut))
         if head:
             chunks.append(head)
@@ -273,12 +275,11 @@ def _head(runs: Sequence[Run], count: int) -> list[Run]:
 
 
 def _tail(runs: Sequence[Run], count: int) -> list[Run]:
-    tail = []
-    for run in runs:
+    for index, run in enumerate(runs):
         if count < len(run.text):
-            tail.append(Run(run.text[max(count, 0) :], run.marks))
+            return [Run(run.text[count:], run.marks), *runs[index + 1 :]]
         count -= len(run.text)
-    return tail
+    return []
 
 
 def _trimmed(runs: Sequence[Run]) -> list[Run]:

@@ -6,6 +6,7 @@ on every line. https://docs.slack.dev/messaging/formatting-message-text
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
@@ -28,7 +29,12 @@ def escape(text: str) -> str:
 
 def render(text: str, mentions: Sequence[Person] = ()) -> list[Content]:
     """The messages of a reply, each at most `MAX_BYTES` long."""
-    chunks = split(runs_of(text, mentions), lambda runs: len(mrkdwn(runs).encode()) <= MAX_BYTES)
+    return list(_rendered(text, tuple(mentions)))
+
+
+@functools.lru_cache(maxsize=8)  # a long text is asked for again with each of its parts
+def _rendered(text: str, mentions: Sequence[Person]) -> list[Content]:
+    chunks = split(runs_of(text, mentions), lambda runs: len(mrkdwn(runs).encode()) <= MAX_BYTES, MAX_BYTES)
     return [Content(mrkdwn(chunk)) for chunk in chunks]
 
 

@@ -6,6 +6,7 @@ https://core.telegram.org/bots/api#messageentity
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from contracts.chat import Person
@@ -33,8 +34,13 @@ _TYPES = {
 
 def render(text: str, mentions: Sequence[Person] = ()) -> list[Content]:
     """The messages of a reply, each within Telegram's limits."""
+    return list(_rendered(text, tuple(mentions)))
+
+
+@functools.lru_cache(maxsize=8)  # a long text is asked for again with each of its parts
+def _rendered(text: str, mentions: Sequence[Person]) -> list[Content]:
     clean = "".join(character if character >= " " or character in "\n\t" else " " for character in text)
-    chunks = split(runs_of(clean, mentions), lambda runs: sum(len(run.text) for run in runs) <= MAX_TEXT)
+    chunks = split(runs_of(clean, mentions), lambda _: True, MAX_TEXT)
     return [entities_of(chunk) for chunk in chunks]
 
 
