@@ -24,7 +24,7 @@ $(PY):
 .venv/installed-%: requirements/%.txt | $(PY)
 	@echo "Installing the locked packages of requirements/$*.txt ..."
 	@install="$(PY) -m pip install --disable-pip-version-check --require-hashes -r requirements/$*.txt"; \
-	if [ -t 1 ]; then $$install; else set -o pipefail; $$install | { grep -vE '^(Requirement already|Ignoring|Looking in)' || true; }; fi
+	if [ -t 1 ]; then $$install; else set -o pipefail; $$install --progress-bar off | { grep -vE '^(Requirement already|Ignoring|Looking in)' || true; }; fi
 	@touch $@
 
 venv: .venv/installed-dev ## make .venv with everything locked in requirements/dev.txt

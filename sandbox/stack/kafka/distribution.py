@@ -24,6 +24,7 @@ INSTALL_HINT = (
     "Or name a Kafka of your own: KAFKA_BOOTSTRAP_SERVERS=host:9092"
 )
 _OLDEST_JAVA = 17
+_DOWNLOADED = re.compile(r"Downloaded from \S+ \S*?([^/\s]+)(?: \(|$)")
 
 
 def java() -> str:
@@ -108,9 +109,9 @@ def _copy(pom: Path, target: Path, what: str, progress: Progress) -> None:
         if child.stdout is not None:
             for line in child.stdout:
                 kept = [*kept[-30:], line.rstrip()]
-                if "Downloaded from" in line:
+                if downloaded := _DOWNLOADED.search(line):
                     files += 1
-                    step.update(f"{files} files, {line.rsplit('/', 1)[-1].split(' ')[0].strip()}")
+                    step.update(f"{files} files, {downloaded[1]}")
         code = child.wait()
         step.update(f"{len(list(target.glob('*.jar')))} jars" if code == 0 else "Maven failed")
     if code != 0:

@@ -16,6 +16,7 @@ from sandbox.stack.process import Launch
 from sandbox.stack.progress import Progress
 
 _POM = Path(__file__).with_name("pom.xml")
+_HOST = "127.0.0.1"
 _USUAL_PORT = 9411
 _HEAP = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
@@ -31,6 +32,8 @@ async def prepare(state: Path, progress: Progress) -> tuple[Launch, str]:
     jar = next(libs.glob("zipkin-server-*-exec.jar"))
     port = free_port(_USUAL_PORT)
     pid_file = state / "run" / "zipkin.pid"
-    command = become.command_line([java(), *_HEAP, "-jar", str(jar)], pid_file=pid_file)
-    env = {**base_environment(), "QUERY_PORT": str(port), "STORAGE_TYPE": "mem"}
-    return Launch("zipkin", command, env, ROOT, state / "logs" / "zipkin.log", pid_file), f"http://127.0.0.1:{port}"
+    listen = {"port": str(port), "ip": _HOST, "protocols[0]": "http"}
+    options = [f"-Darmeria.ports[0].{key}={value}" for key, value in listen.items()]
+    command = become.command_line([java(), *_HEAP, *options, "-jar", str(jar)], pid_file=pid_file)
+    env = {**base_environment(), "STORAGE_TYPE": "mem"}
+    return Launch("zipkin", command, env, ROOT, state / "logs" / "zipkin.log", pid_file), f"http://{_HOST}:{port}"
