@@ -41,7 +41,7 @@ async def demo(options: argparse.Namespace, progress: Progress) -> int:
         for line in addresses(stack.info):
             progress.say(line)
         progress.say("Ctrl-C stops everything.")
-        await asyncio.Event().wait()
+        await stack.watch()
     return 0
 
 
