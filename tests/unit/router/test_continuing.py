@@ -1,4 +1,4 @@
-"""Bursts: a customer's top-level post joins the conversation of the channel's previous one, by the same author and soon."""
+"""Bursts: a top-level post joins the conversation of the channel's previous one, by the same author and soon."""
 
 import pytest
 

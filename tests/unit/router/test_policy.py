@@ -76,7 +76,7 @@ def test_rules_are_found_anew_when_a_channel_gets_its_name_or_type() -> None:
     [
         (["c++"], "is it c++?", True),
         (["c++"], "objc++", False),
-        (["возврат"], "Где мой ВОЗВРАТ?", True),
+        (["возврат"], "где мой ВОЗВРАТ?", True),
         (["возврат"], "возвраты", False),
         (["  "], "anything", False),
         ([], "anything", False),

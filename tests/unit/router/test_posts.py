@@ -1,6 +1,8 @@
 """What a post means: each row of the decision table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,7 @@ from tests.unit.router.makers import (
     OURS,
     Chat,
     edit,
+    moved,
     policy,
     post,
     renamed,
@@ -33,7 +36,7 @@ BROADCAST = GROUP.model_copy(update={"type": ChannelType.BROADCAST})
 GROUP_DIALOG = DIRECT.model_copy(update={"type": ChannelType.GROUP_DIALOG})
 ROOT = post(ALICE, 0)
 GROUP_ROOT = post(ALICE, 0, channel=GROUP)
-RUDE_BOT_POLICY = {"defaults": {"bots": ["B77"]}}
+RUDE_BOT_POLICY: Mapping[str, Any] = {"defaults": {"bots": ["B77"]}}
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Row:
     event: ChatEvent
     rule: str
     before: list[ChatEvent] = field(default_factory=list)
-    rules: dict[str, object] = field(default_factory=dict)
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
 
 TABLE = [
@@ -382,8 +385,6 @@ def test_a_place_of_a_channel_that_changed_its_id_is_found() -> None:
     chat = Chat()
     first = chat.place(ROOT)
     new = renamed(COURSE, "slack:C99")
-    from tests.unit.router.makers import moved
-
     assert chat.say(moved(COURSE, new))[0].rule == "channel_moved"  # type: ignore[union-attr]
     later = chat.place(post(ALICE, 600, channel=new, thread=0))
     assert later.conversation_id == first.conversation_id
