@@ -17,10 +17,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from chassis.topics_admin import WantedTopic, create, wanted_topics
 from sandbox.stack.kafka.server import EmbeddedKafka
-from sandbox.stack.options import StackOptions
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from sandbox.stack.progress import Progress
-from sandbox.stack.stack import Stack
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -62,16 +60,6 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     run_aside(server.start)
     yield server
     run_aside(server.stop)
-
-
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole of Okno: `stack.info` is stack.json; `await stack.kill(name)/start_process(name)/restart(name)`."""
-    options = StackOptions(state=tmp_path_factory.mktemp("stack"), stable_ports=False, routers=2)
-    running = Stack(options, progress=Progress())
-    run_aside(running.start)
-    yield running
-    run_aside(running.stop)
 
 
 @pytest.fixture(autouse=True)
