@@ -112,6 +112,9 @@ class Consumer:
         self._poll: asyncio.Task[Any] | None = None
         self._group_offsets: GroupOffsets | None = None
         self._committing: asyncio.Task[None] | None = None
+        self._oldest_in_hand: int | None = None
+        """Time of the oldest record that was taken and isn't processed, in milliseconds since 1970."""
+        metrics.consumer_oldest_age.labels(name).set_function(self._oldest_age)
 
     # --- what the owner sees ---------------------------------------------------------------------------------------
 
@@ -138,7 +141,7 @@ class Consumer:
         consumer = await self._join()
         if consumer is None:
             return
-        offsets = self._group_offsets = GroupOffsets(consumer)
+        offsets = self._group_offsets = GroupOffsets(consumer, self.name)
         committing = self._committing = asyncio.create_task(offsets.run(), name=f"{self.name}-group-offsets")
         try:
             await self._loop(consumer)
@@ -199,6 +202,7 @@ class Consumer:
 
     def _on_revocation(self) -> None:
         self._owned = None
+        self._oldest_in_hand = None
         if self._group_offsets is not None:
             self._group_offsets.revoked()
 
@@ -300,6 +304,8 @@ class Consumer:
         self._next = dict(start)
         consumer.resume(*assigned)
         self._assigned, self._owned, self._seek_all = None, assigned, False
+        if self._group_offsets is not None:
+            self._group_offsets.assigned(start)
         log.info("assigned", consumer=self.name, partitions=[f"{tp.topic}/{tp.partition}" for tp in sorted(assigned)])
 
     async def _seek_back(self, consumer: AIOKafkaConsumer) -> None:
@@ -333,6 +339,7 @@ class Consumer:
             self._next[tp] = raws[-1].offset + 1
         if not polled:
             return
+        self._oldest_in_hand = min(raws[0].timestamp for raws in polled.values())
         await fault_point(f"{self._fault_prefix}.polled")
         steps = await self._steps(polled)
         together = {tp: raws for tp, raws in polled.items() if tp not in steps}
@@ -340,6 +347,7 @@ class Consumer:
             await self._settle(consumer, await self._whole(together, fetched_from))
         for tp, (step, attempt) in steps.items():
             await self._carefully(consumer, {tp: polled[tp]}, fetched_from, step, attempt)
+        self._oldest_in_hand = None
 
     async def _steps(self, polled: Polled) -> dict[TopicPartition, tuple[Step, Attempt]]:
         """The partitions that need care, and which; none as a rule."""
@@ -429,6 +437,10 @@ class Consumer:
         self._commit_pending = False
 
     # --- small things ----------------------------------------------------------------------------------------------
+
+    def _oldest_age(self) -> float:
+        oldest = self._oldest_in_hand
+        return 0.0 if oldest is None else max(0.0, self._clock.now().timestamp() - oldest / 1000)
 
     def _turned(self) -> None:
         self._last_turn = self._clock.monotonic()

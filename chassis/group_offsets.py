@@ -10,6 +10,7 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from chassis import metrics
 from chassis.error_text import describe
 from chassis.logs import get_logger
 
@@ -20,29 +21,47 @@ log = get_logger("consumer")
 
 
 class GroupOffsets:
-    """Commits what `stored` was told."""
+    """Commits what `stored` was told, and shows how far the log is ahead."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, name: str) -> None:
         self._consumer = consumer
+        self._name = name
+        self._positions: dict[TopicPartition, int] = {}
         self._stored: dict[TopicPartition, int] = {}
         self._changed = asyncio.Event()
 
     def stored(self, offsets: dict[TopicPartition, int]) -> None:
         """These positions are committed in the database."""
         self._stored.update(offsets)
+        self._positions.update(offsets)
         self._changed.set()
 
     def revoked(self) -> None:
         """Whoever owns the partitions now commits for them."""
         self._stored.clear()
+        for tp in self._positions:
+            metrics.consumer_lag.remove(self._name, tp.topic, str(tp.partition))
+        self._positions.clear()
+
+    def assigned(self, offsets: dict[TopicPartition, int]) -> None:
+        """Where reading begins."""
+        self._positions = dict(offsets)
+        self._show_lag()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self._changed.wait()
-            self._changed.clear()
-            await self._commit()
+            if self._changed.is_set():
+                self._changed.clear()
+                await self._commit()
+            self._show_lag()
             await asyncio.sleep(INTERVAL_SECONDS)
+
+    def _show_lag(self) -> None:
+        assigned = self._consumer.assignment()
+        for tp, position in self._positions.items():
+            end = self._consumer.highwater(tp) if tp in assigned else None
+            metrics.consumer_lag.labels(self._name, tp.topic, str(tp.partition)).set(max(0, (end or 0) - position))
 
     async def last(self) -> None:
         """At the end of the process, for as long as it is worth."""

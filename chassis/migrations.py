@@ -7,6 +7,7 @@ Expand before contract: code that is one version behind keeps working on the new
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
@@ -24,6 +25,10 @@ Folders = Sequence[tuple[str, Path]]
 CHASSIS: tuple[str, Path] = ("chassis", Path(__file__).parent / "migrations")
 
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+# Tried, not waited for: CREATE INDEX CONCURRENTLY waits for every statement under way, so also for one that waits here.
+_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('okno migrate ' || $1, 0))"
+LOCK_PAUSE_SECONDS = 0.1
+
 _TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     component text NOT NULL,
@@ -77,7 +82,8 @@ async def migrate(dsn: str, *, schema: str, folders: Folders) -> list[str]:
     known = [migration for component, folder in folders for migration in migrations_in(component, folder)]
     connection = await asyncpg.connect(dsn, server_settings={"application_name": "okno migrate", "jit": "off"})
     try:
-        await connection.execute("SELECT pg_advisory_lock(hashtextextended('okno migrate ' || $1, 0))", schema)
+        while not await connection.fetchval(_LOCK, schema):
+            await asyncio.sleep(LOCK_PAUSE_SECONDS)
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         await connection.execute(f'SET search_path TO "{schema}", public')
         await connection.execute("SET lock_timeout TO '10s'")

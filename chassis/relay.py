@@ -59,6 +59,12 @@ FROM lease LEFT JOIN waiting w ON w.before < {bytes}
 ORDER BY w.id"""
 
 
+_WAITING = """
+SELECT count(*) AS rows, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS age
+FROM outbox"""
+_WATCH_SECONDS = 5.0
+
+
 def _turn(lease: str) -> str:
     return _TURN.format(lease=lease, bytes=_BATCH_BYTES)
 
@@ -120,6 +126,7 @@ class Relay:
         self._stopping = False
         self._turning = asyncio.Lock()
         self._last_turn = self._clock.monotonic()
+        self._watched = 0.0
 
     # --- what the owner sees ---------------------------------------------------------------------------------------
 
@@ -149,6 +156,7 @@ class Relay:
                 self._woken.clear()
                 try:
                     count = await self.publish_once()
+                    await self._watch()
                 except Exception as error:
                     if fate_of(error) is not Fate.TRANSIENT:
                         raise
@@ -262,6 +270,17 @@ class Relay:
     def _waiting(self) -> None:
         """Kafka takes long: that is no stuck loop. A lease that ends meanwhile is noticed at the next statement."""
         self._last_turn = self._clock.monotonic()
+
+    async def _watch(self) -> None:
+        """Now and then, show how much waits, whoever is to publish it."""
+        now = self._clock.monotonic()
+        if now - self._watched < _WATCH_SECONDS:
+            return
+        self._watched = now
+        row = await self._database.pool.fetchrow(_WAITING)
+        if row is not None:
+            metrics.outbox_depth.set(row["rows"])
+            metrics.outbox_oldest_age.set(row["age"])
 
     # --- the lease's end -------------------------------------------------------------------------------------------
 
