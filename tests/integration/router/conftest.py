@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -18,6 +19,7 @@ from chassis.settings import KafkaSettings
 from contracts.base import RecordModel
 from contracts.codec import decode, encode
 from contracts.topics import TOPICS as REGISTRY
+from contracts.topics import original_topic
 from sandbox.stack.kafka.server import EmbeddedKafka
 from services.router.bootstrap import FOLDERS, SCHEMA
 from services.router.publishing import Publishing
@@ -48,18 +50,28 @@ class RouterBench:
         return [record for _, record in await self.published_by_partition(topic)]
 
     async def published_by_partition(self, topic: str) -> list[tuple[int, RecordModel]]:
+        records = await self._records(topic)
+        return [(one.partition, decode(topic, one.headers, one.value).data) for one in records]
+
+    async def traces(self, topic: str) -> list[str]:
+        """The trace contexts of what is on a topic."""
+        return [dict(one.headers)["traceparent"].decode() for one in await self._records(topic)]
+
+    async def count(self, topic: str) -> int:
+        """How many records are on a topic."""
+        return len(await self._records(topic))
+
+    async def _records(self, topic: str) -> list[Any]:
         reader = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap_servers, enable_auto_commit=False)
         await reader.start()
         try:
-            partitions = [TopicPartition(topic, number) for number in range(REGISTRY[topic].partitions)]
+            partitions = [TopicPartition(topic, number) for number in range(REGISTRY[original_topic(topic)].partitions)]
             reader.assign(partitions)
             await reader.seek_to_beginning(*partitions)
-            found: list[tuple[int, RecordModel]] = []
+            found: list[Any] = []
             for partition, end in (await reader.end_offsets(partitions)).items():
                 while await reader.position(partition) < end:
-                    for record in (await reader.getmany(partition, timeout_ms=1000)).get(partition, []):
-                        data = decode(topic, record.headers, record.value).data
-                        found.append((partition.partition, data))
+                    found += (await reader.getmany(partition, timeout_ms=1000)).get(partition, [])
             return found
         finally:
             await reader.stop()
