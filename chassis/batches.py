@@ -212,7 +212,7 @@ class Batches:
             raise TooManyDeadLetters(
                 f"{self._consumer} would dead-letter {self._share.dead + dead} of its latest "
                 f"{self._share.records + total} records (causes: {causes}). It stops, its position unmoved: mend the "
-                f"cause and start it again, or run: okno dead-letters allow {self._consumer}"
+                f"cause and start it again, or run: okno dead-letters allow {self._database.schema} {self._consumer}"
             )
         at = self._clock.now()
         await outbox.add(
