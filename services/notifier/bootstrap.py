@@ -69,6 +69,7 @@ async def run_notifier(process: ProcessContext[NotifierSettings]) -> None:
     senders = senders_of(settings)
     for sender in senders.values():
         process.defer(sender.close)
+        await sender.open()
 
     clock = SystemClock()
     limits = ChannelLimits()

@@ -56,8 +56,13 @@ class SlackSender:
         self._session: ClientSession | None = None
         self._client: AsyncWebClient | None = None
 
+    async def open(self) -> None:
+        """Import and make what the first call would otherwise wait for."""
+        self.client()
+        render("ready")
+
     def client(self) -> AsyncWebClient:
-        """Made at the first call, inside the event loop."""
+        """Made once, inside the event loop."""
         if self._client is None:
             import aiohttp
             from slack_sdk.web.async_client import AsyncWebClient

@@ -55,8 +55,13 @@ class TelegramSender:
         self._api_url = api_url.rstrip("/")
         self._bot: Bot | None = None
 
+    async def open(self) -> None:
+        """Import and make what the first call would otherwise wait for."""
+        self.bot()
+        render("ready")
+
     def bot(self) -> Bot:
-        """Made at the first call, inside the event loop."""
+        """Made once, inside the event loop."""
         if self._bot is None:
             from telegram import Bot
             from telegram.request import HTTPXRequest

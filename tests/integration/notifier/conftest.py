@@ -257,6 +257,9 @@ class Dying:
         self._desk, self._posts, self._copies = desk, posts, copies
         self.died = asyncio.Event()
 
+    async def open(self) -> None:
+        return
+
     def render(self, text: str, mentions: Sequence[object]) -> list[Content]:
         return [Content(text)]
 
