@@ -1,0 +1,68 @@
+"""Commands fail with a sentence that says what is wrong and what to do; the list of processes is whole."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from chassis.settings import ProcessSettings
+from cli import environment
+from cli.commands import app
+from cli.processes import KINDS, SERVICES, migration_folders
+
+run = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No stack is up and nothing is set."""
+    monkeypatch.setattr(environment, "STACK_FILE", tmp_path / "stack.json")
+    for name in ("OKNO_API_URL", "OKNO_API_TOKEN", "DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"),
+    [
+        (["tickets", "list"], "OKNO_API_TOKEN"),
+        (["migrate"], "DATABASE_URL"),
+        (["topics", "check"], "KAFKA_BOOTSTRAP_SERVERS"),
+        (["tokens", "list"], "DATABASE_URL"),
+    ],
+)
+def test_what_is_not_set_is_named_with_what_to_do(arguments: list[str], variable: str) -> None:
+    said = run.invoke(app, arguments)
+    assert said.exit_code == 1
+    assert f"{variable} is not set and no stack is up." in said.output
+    assert "make up" in said.output
+
+
+def test_a_file_that_is_no_policy_is_told_each_fault(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("answers: [{name: Prices, text: x, words: [a]}, {name: y, text: z}]\n")
+    said = run.invoke(app, ["policy", "check", str(file)])
+    assert said.exit_code == 1
+    assert "answers.0.name" in said.output
+    assert "answer 'y' never fires" in said.output
+
+
+def test_a_policy_is_counted(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("answers: [{name: prices, text: x, words: [a]}]\n")
+    assert "0 overrides, 1 automatic answers" in run.invoke(app, ["policy", "check", str(file)]).output
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    said = run.invoke(app, ["policy", "check", str(tmp_path / "none.yaml")])
+    assert (said.exit_code, "can't be read" in said.output) == (1, True)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_process_has_a_bootstrap_with_settings(kind: str) -> None:
+    assert issubclass(KINDS[kind].settings_class(), ProcessSettings)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_schema_has_migrations(service: str) -> None:
+    for _, folder in migration_folders(service):
+        assert sorted(folder.glob("*.sql"))

@@ -1,0 +1,35 @@
+"""A trace is shown as bars, children under their parents, in the order of their start."""
+
+from typing import Any
+
+from sandbox.scenarios.waterfall import WIDTH, lines
+
+
+def span(span_id: str, parent: str | None, start: float, end: float) -> dict[str, Any]:
+    return {
+        "span_id": span_id,
+        "parent_id": parent,
+        "name": span_id,
+        "process": "p",
+        "start_ns": int(start * 1e6),
+        "end_ns": int(end * 1e6),
+    }
+
+
+def test_children_stand_under_their_parents_with_offset_and_duration() -> None:
+    shown = lines([span("child", "root", 50, 100), span("root", None, 0, 100), span("late", "child", 90, 100)])
+    assert [line.split("p: ")[1].split()[0] for line in shown] == ["root", "child", "late"]
+    assert [len(line) - len(line.lstrip()) for line in shown] == [2, 4, 6]
+    assert shown[1].rstrip().endswith("50.0 +  50.0 ms")
+    assert shown[0].count("\N{FULL BLOCK}") == WIDTH
+    assert shown[1].count("\N{FULL BLOCK}") == WIDTH // 2
+
+
+def test_a_span_whose_parent_is_elsewhere_stands_at_the_left_and_a_circle_ends() -> None:
+    shown = lines([span("a", "unknown", 0, 1), span("b", "c", 0, 1), span("c", "b", 0, 1)])
+    assert shown[0].startswith("  p: a")
+    assert len(shown) == 3
+
+
+def test_without_spans_it_says_so() -> None:
+    assert lines([]) == ["  (no spans have arrived)"]
