@@ -1,5 +1,6 @@
 """A record that breaks its contract is named, never let through; its values are never shown."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -58,7 +59,7 @@ def test_a_field_that_a_newer_writer_added_is_ignored() -> None:
         ("bad_value", lambda r: decode(r.topic, r.headers, b'{"text": "secret words"}')),
     ],
 )
-def test_what_breaks_the_contract_is_named(code: str, spoil) -> None:
+def test_what_breaks_the_contract_is_named(code: str, spoil: Callable[[Encoded], object]) -> None:
     with pytest.raises(ContractError) as refusal:
         spoil(encoded())
     assert refusal.value.code == code

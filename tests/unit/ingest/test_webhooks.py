@@ -60,7 +60,7 @@ def producer() -> Producer:
 
 @pytest.fixture
 def slack(producer: Producer) -> SlackWebhook:
-    intake = Intake(producer, parse, platform="slack", process="ingest-slack")  # type: ignore[arg-type]
+    intake = Intake(producer, parse, platform="slack", process="ingest-slack")
     return SlackWebhook(intake, SECRET, now=lambda: float(NOW))
 
 
@@ -70,7 +70,7 @@ def signed(body: bytes, *, at: int = NOW, secret: str = SECRET, path: str = "/sl
 
 
 def refused(reason: str) -> float:
-    return metrics.webhook_signature_failures.labels("slack", reason)._value.get()
+    return float(metrics.webhook_signature_failures.labels("slack", reason)._value.get())
 
 
 async def test_an_event_is_answered_after_kafka_has_it(slack: SlackWebhook, producer: Producer) -> None:
@@ -196,7 +196,7 @@ async def test_a_body_over_the_limit_is_refused_while_it_arrives() -> None:
 
 @pytest.mark.parametrize(("secret", "status"), [("right", 200), ("wrong", 401), (None, 401)])
 async def test_telegram_is_known_by_its_secret(producer: Producer, secret: str | None, status: int) -> None:
-    intake = Intake(producer, parse, platform="telegram", process="ingest-telegram")  # type: ignore[arg-type]
+    intake = Intake(producer, parse, platform="telegram", process="ingest-telegram")
     webhook = TelegramWebhook(intake, 7700, "right")
     headers = {} if secret is None else {"x-telegram-bot-api-secret-token": secret}
     assert (await webhook(Request("POST", "/telegram/7700", headers, b'{"type": "x"}'))).status == status
