@@ -79,12 +79,8 @@ class Worker:
         overlay = Overlay(known.staff, known.aliases)
         events = [(record, event) for record in records if (event := _event_of(record)) is not None]
         await load(connection, overlay, [event for _, event in events])
-        batch = _Batch(overlay, known.policy, publish=self._publish)
-        with start_batch_span(
-            "router.decide_batch", (record.envelope.traceparent for record, _ in events if record.envelope)
-        ) as span:
-            for record, event in events:
-                batch.decide(record, event, span)
+        batch = Batch(overlay, known.policy, publish=self._publish)
+        batch.decide_all(events)
         await store(connection, overlay.changed, list(batch.decided.values()))
         if overlay.changed.moved:
             self._reference.forget()
@@ -94,7 +90,7 @@ class Worker:
         batch.count()
 
 
-class _Batch:
+class Batch:
     """The decisions of one batch, one after another."""
 
     def __init__(self, overlay: Overlay, policy: ReadyPolicy, *, publish: bool) -> None:
@@ -106,7 +102,14 @@ class _Batch:
         self._rules: Counter[tuple[str, str]] = Counter()
         self._answers: Counter[tuple[str, str]] = Counter()
 
-    def decide(self, record: Record, event: ChatEvent, batch: Span) -> None:
+    def decide_all(self, events: Sequence[tuple[Record, ChatEvent]]) -> None:
+        """Decide the events in order, each under its own trace."""
+        traces = (record.envelope.traceparent for record, _ in events if record.envelope is not None)
+        with start_batch_span("router.decide_batch", traces) as span:
+            for record, event in events:
+                self._decide(record, event, span)
+
+    def _decide(self, record: Record, event: ChatEvent, batch: Span) -> None:
         traceparent = None if record.envelope is None else record.envelope.traceparent
         platform = event.channel.platform
         decisions = decide_once(event, self._overlay, self._policy)
