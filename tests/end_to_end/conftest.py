@@ -1,0 +1,41 @@
+"""One running stack for all tests of this folder; each test gets a town in it where nothing is under way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from sandbox.stack.options import StackOptions
+from sandbox.stack.progress import SILENT
+from sandbox.stack.stack import Stack
+from tests.conftest import run_aside
+from tests.end_to_end.support import town as towns
+from tests.end_to_end.support.town import Town
+
+ELSEWHERE = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "SLACK_API_URL", "TELEGRAM_API_URL", "FAULT_POINTS")
+"""These would make the stack lean on servers that a test may not kill."""
+IMPATIENT = {"SLACK_TIMEOUT_SECONDS": "2", "TELEGRAM_TIMEOUT_SECONDS": "2", "SETTLING_SECONDS": "1"}
+"""A doubtful send is looked into after three seconds, not fifteen."""
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole of Okno with two routers."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ELSEWHERE:
+            environment.delenv(name, raising=False)
+        options = StackOptions(
+            state=tmp_path_factory.mktemp("stack"), stable_ports=False, routers=2, extra_env={"notifier": IMPATIENT}
+        )
+        running = Stack(options, progress=SILENT)
+        run_aside(running.start)
+        yield running
+        run_aside(running.stop)
+
+
+@pytest.fixture
+async def town(stack: Stack) -> AsyncIterator[Town]:
+    """People, talks and the truth about them."""
+    async with towns.town(stack) as made:
+        yield made
