@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
@@ -40,8 +40,17 @@ class Database:
         self.schema = schema
 
     @classmethod
-    async def connect(cls, dsn: str, *, schema: str, process: str, min_size: int = 1, max_size: int = 4) -> Database:
-        """Raises asyncpg's and the system's connection errors."""
+    async def connect(
+        cls,
+        dsn: str,
+        *,
+        schema: str,
+        process: str,
+        min_size: int = 1,
+        max_size: int = 4,
+        settings: Mapping[str, str] | None = None,
+    ) -> Database:
+        """Raises asyncpg's and the system's connection errors. `settings` of the session go beside the usual ones."""
         pool = await asyncpg.create_pool(
             dsn,
             min_size=min_size,
@@ -49,7 +58,7 @@ class Database:
             max_inactive_connection_lifetime=0,
             timeout=ACQUIRE_SECONDS,
             command_timeout=40,
-            server_settings=session_settings(schema, process),
+            server_settings={**session_settings(schema, process), **(settings or {})},
             reset=_nothing_to_reset,
         )
         return cls(pool, schema)
@@ -72,6 +81,11 @@ class Database:
                 await self.pool.close()
         except TimeoutError:
             self.pool.terminate()
+
+
+BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""Session settings for a process whose statements all look rows up by their keys. Generic plans are made when a table
+may still be empty and statistics are missing; without this they read whole tables until the next ANALYZE."""
 
 
 @asynccontextmanager

@@ -1,13 +1,14 @@
 """Where ticketing's processes are put together. Nothing connects at import."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from chassis import migrations
 from chassis.clock import SystemClock
 from chassis.consumer import Consumer
-from chassis.database import Database
+from chassis.database import BY_KEY, Database
 from chassis.error_text import describe
 from chassis.errors import Fate, fate_of
 from chassis.kafka import make_producer
@@ -55,7 +56,7 @@ async def run_ticketing_api(process: ProcessContext[TicketingApiSettings]) -> No
 async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings]) -> None:
     """Applies commands, receipts and profiles, keeps the dead letters, and publishes the schema's outbox."""
     settings = process.settings
-    database = await _connect(process, settings.database_url.get_secret_value(), 5)
+    database = await _connect(process, settings.database_url.get_secret_value(), 5, BY_KEY)
     process.add_readiness("database", database.reachable)
     producer = make_producer(settings)
     await producer.start()
@@ -94,8 +95,10 @@ async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings])
         process.add_readiness(name, one.ready)
 
 
-async def _connect(process: ProcessContext[Any], dsn: str, connections: int) -> Database:
-    database = await Database.connect(dsn, schema=SCHEMA, process=process.name, max_size=connections)
+async def _connect(
+    process: ProcessContext[Any], dsn: str, connections: int, settings: Mapping[str, str] | None = None
+) -> Database:
+    database = await Database.connect(dsn, schema=SCHEMA, process=process.name, max_size=connections, settings=settings)
     process.defer(database.close)
     await migrations.check_schema(database, MIGRATIONS)
     return database

@@ -45,7 +45,7 @@ def change_of(
         old = None if before is None else getattr(before, name)
         if old != new and (before is not None or name == "status"):
             changes[name] = Change(old=_plain(old), new=_plain(new))
-    event = TicketChanged.model_construct(
+    event = TicketChanged(
         ticket_id=after.id,
         version=after.state.version,
         kind=kind,

@@ -124,7 +124,7 @@ class Message:
         return self.delivery.message_keys[0] if self.delivery and self.delivery.message_keys else None
 
     def view(self) -> MessageState:
-        """What `ticket.events` says about it. Built without validation: the parts are valid already."""
+        """What `ticket.events` says about it."""
         values: dict[str, Any] = {
             "id": self.id,
             "author_kind": self.author_kind.value,
@@ -150,7 +150,7 @@ class Message:
                 error=self.delivery.error,
                 message_key=self.message_key,
             )
-        return MessageState.model_construct(**values)
+        return MessageState(**values)
 
 
 def printable(text: str) -> str:

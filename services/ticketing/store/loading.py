@@ -19,6 +19,7 @@ from contracts.ticket_commands_v1 import (
 from services.ticketing.domain.book import Aliases, Book
 from services.ticketing.domain.ticket import Ticket
 from services.ticketing.store import messages, tickets
+from services.ticketing.store.rows import SEPARATOR
 
 # $1 command ids, $2 message keys, $3 channel keys, $4 person keys, $5 delivery ids,
 # $6 places where a ticket may be opened, $7 numbers wanted beyond one for each of them that has no active ticket
@@ -28,8 +29,8 @@ UNION ALL SELECT 'message', id, NULL FROM messages WHERE id = ANY($2::text[])
 UNION ALL SELECT 'posted', message_key, message_id FROM posted_keys WHERE message_key = ANY($2::text[])
 UNION ALL SELECT 'alias', old_channel_key, channel_key FROM channel_aliases
     WHERE old_channel_key = ANY($3::text[]) OR channel_key = ANY($3::text[])
-UNION ALL SELECT 'name', person_key, name FROM identities WHERE person_key = ANY($4::text[]) AND name IS NOT NULL
-UNION ALL SELECT 'contact', person_key, contact_id FROM identities WHERE person_key = ANY($4::text[])
+UNION ALL SELECT 'person', person_key, concat_ws(chr(31), contact_id, name) FROM identities
+    WHERE person_key = ANY($4::text[])
 UNION ALL SELECT 'receipt', delivery_id, receipt::text FROM early_receipts WHERE delivery_id = ANY($5::text[])
 UNION ALL SELECT 'number', nextval('ticket_numbers')::text, NULL FROM generate_series(1, $7::int + (
     SELECT count(*)::int FROM unnest($6::text[]) AS place
@@ -94,7 +95,10 @@ async def load_book(connection: Connection, needs: Needs) -> Book:
     named = [candidate for key in needs.targets for candidate in book.aliases.message_keys(key)]
     wanted = [*(book.posted.get(key, key) for key in named), *needs.deliveries]
     places = {book.aliases.place(key) for key in needs.places}
-    rows = await connection.fetch(tickets.LOCK_CONCERNED, wanted, list(places), list(needs.moving))
+    if needs.moving:
+        rows = await connection.fetch(tickets.LOCK_CHANNELS, wanted, list(places), list(needs.moving))
+    else:
+        rows = await connection.fetch(tickets.LOCK_CONCERNED, wanted, list(places))
     for row in rows:
         ticket = tickets.ticket_of(row)
         book.tickets[ticket.id] = ticket
@@ -148,10 +152,10 @@ def _take(book: Book, facts: Iterable[tuple[str, str, str]]) -> None:
                 book.stored.add(key)
             case "posted":
                 book.posted[key] = value
-            case "name":
-                book.names[key] = value
-            case "contact":
-                book.contacts[key] = value
+            case "person":
+                book.contacts[key], separator, name = value.partition(SEPARATOR)
+                if separator:
+                    book.names[key] = name
             case "receipt":
                 book.early_receipts[key] = DeliveryChanged.model_validate_json(value)
             case "number":

@@ -1,5 +1,6 @@
 """Rows of messages, their former texts and reactions."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
@@ -78,9 +79,22 @@ def _of_delivery(name: str) -> Any:
     return lambda m: None if m.delivery is None else getattr(m.delivery, name)
 
 
-_CHANGING: tuple[Column[Message], ...] = (
+PLAIN_COLUMNS: tuple[Column[Message], ...] = (
     Column("id", "text", lambda m: m.id),
+    Column("ticket_id", "text", lambda m: m.ticket_id),
+    Column("conversation_id", "text", lambda m: m.conversation_id),
+    Column("kind", "text", lambda m: m.kind.value),
+    Column("author_kind", "text", lambda m: m.author_kind.value),
+    Column("author_key", "text", lambda m: m.author_key),
+    Column("author_name", "text", lambda m: m.author_name),
     Column("text", "text", lambda m: m.text),
+    Column("sent_at", "timestamptz", lambda m: m.sent_at),
+    Column("ordinal", "bigint", lambda m: m.ordinal),
+    Column("thread", "text", lambda m: m.thread),
+    Column("traceparent", "text", lambda m: m.traceparent),
+)
+"""All that a plain customer's message has."""
+_CHANGING: tuple[Column[Message], ...] = (
     Column("attachments", "jsonb", lambda m: to_json(list(m.attachments)) if m.attachments else None),
     Column("edited_at", "timestamptz", lambda m: m.edited_at),
     Column("deleted_at", "timestamptz", lambda m: m.deleted_at),
@@ -94,30 +108,29 @@ _CHANGING: tuple[Column[Message], ...] = (
     Column("delivery_version", "bigint", _of_delivery("version")),
     Column("delivery_keys", "list", lambda m: None if m.delivery is None else join(m.delivery.message_keys)),
 )
-_FIXED: tuple[Column[Message], ...] = (
-    Column("ticket_id", "text", lambda m: m.ticket_id),
-    Column("conversation_id", "text", lambda m: m.conversation_id),
-    Column("kind", "text", lambda m: m.kind.value),
-    Column("author_kind", "text", lambda m: m.author_kind.value),
-    Column("author_key", "text", lambda m: m.author_key),
-    Column("author_name", "text", lambda m: m.author_name),
+_RARE: tuple[Column[Message], ...] = (
     Column("agent_id", "text", lambda m: m.agent_id),
-    Column("sent_at", "timestamptz", lambda m: m.sent_at),
-    Column("ordinal", "bigint", lambda m: m.ordinal),
-    Column("thread", "text", lambda m: m.thread),
     Column("reply_to", "text", lambda m: m.reply_to),
     Column("mentions", "jsonb", lambda m: to_json(list(m.mentions)) if m.mentions else None),
     Column("context", "boolean", lambda m: m.context),
-    Column("traceparent", "text", lambda m: m.traceparent),
 )
-COLUMNS = _CHANGING + _FIXED
-UPDATE_COLUMNS = _CHANGING
-UPDATE = update("messages", "id", _CHANGING)
+COLUMNS = PLAIN_COLUMNS + _CHANGING + _RARE
+UPDATE_COLUMNS = tuple(one for one in PLAIN_COLUMNS if one.name in {"id", "text"}) + _CHANGING
+UPDATE = update("messages", "id", UPDATE_COLUMNS)
 
 
-def insert_messages(first: int) -> str:
+def are_plain(added: Iterable[Message]) -> bool:
+    """Whether they have nothing beyond `PLAIN_COLUMNS`: the usual case, with less than half of the columns to send."""
+    return not any(
+        m.delivery or m.agent_id or m.reply_to or m.attachments or m.revisions or m.reactions or m.deleted_at
+        or m.edited_at or m.context or m.mentions
+        for m in added
+    )  # fmt: skip
+
+
+def insert_messages(columns: Sequence[Column[Message]], first: int) -> str:
     """A message that is there already stays as it is; the caller sees fewer rows than it gave."""
-    return insert("messages", COLUMNS, first=first, after="ON CONFLICT DO NOTHING RETURNING 1")
+    return insert("messages", columns, first=first, after="ON CONFLICT DO NOTHING RETURNING 1")
 
 
 RevisionRow = tuple[str, int, Revision]

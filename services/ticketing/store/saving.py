@@ -5,6 +5,7 @@ sees that row. Nothing is overwritten.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -15,6 +16,7 @@ from chassis.errors import Transient
 from contracts.keys import PersonKey
 from services.ticketing.domain.book import Book, Done
 from services.ticketing.domain.change import TicketChange
+from services.ticketing.domain.ticket import Message, Ticket
 from services.ticketing.store import messages, tickets
 from services.ticketing.store.rows import Column, arrays, insert, model_json, to_json
 
@@ -47,25 +49,40 @@ _COMMANDS: tuple[Column[Done], ...] = (
 )
 
 
-_T = 1
-_C = _T + len(tickets.COLUMNS)
-_M = _C + len(tickets.CONVERSATION_COLUMNS)
-_H = _M + len(messages.COLUMNS)
-_D = _H + len(_HISTORY)
-_AT = _D + len(_COMMANDS)
-_SAVE = f"""
-WITH t AS ({tickets.insert_tickets(_T)}),
-c AS ({tickets.insert_conversations(_C)}),
-m AS ({messages.insert_messages(_M)}),
-h AS ({insert("history", _HISTORY, first=_H)}),
+@dataclass(frozen=True, slots=True)
+class _Save:
+    """One statement for all new rows: a round trip a batch. Its variants leave out columns without any value."""
+
+    tickets: Sequence[Column[Ticket]]
+    messages: Sequence[Column[Message]]
+
+    def sql(self) -> str:
+        conversations = 1 + len(self.tickets)
+        messages_at = conversations + len(tickets.CONVERSATION_COLUMNS)
+        history = messages_at + len(self.messages)
+        done = history + len(_HISTORY)
+        at = done + len(_COMMANDS)
+        return f"""
+WITH t AS ({tickets.insert_tickets(self.tickets, 1)}),
+c AS ({tickets.insert_conversations(conversations)}),
+m AS ({messages.insert_messages(self.messages, messages_at)}),
+h AS ({insert("history", _HISTORY, first=history)}),
 d AS (
     INSERT INTO commands (command_id, outcome, ticket_id, applied_at)
-    SELECT r.*, ${_AT}::timestamptz
-    FROM unnest(${_D}::text[], ${_D + 1}::text[], ${_D + 2}::text[]) AS r
+    SELECT r.*, ${at}::timestamptz
+    FROM unnest(${done}::text[], ${done + 1}::text[], ${done + 2}::text[]) AS r
     ON CONFLICT DO NOTHING RETURNING 1
 )
 SELECT (SELECT count(*) FROM t) AS tickets, (SELECT count(*) FROM m) AS messages, (SELECT count(*) FROM d) AS commands
 """  # noqa: S608
+
+
+_SAVES = {
+    (fresh, plain): (save, save.sql())
+    for fresh, ticket_columns in ((True, tickets.FRESH_COLUMNS), (False, tickets.COLUMNS))
+    for plain, message_columns in ((True, messages.PLAIN_COLUMNS), (False, messages.COLUMNS))
+    for save in (_Save(ticket_columns, message_columns),)
+}
 
 _NEW_PEOPLE = """
 WITH people AS (
@@ -150,11 +167,12 @@ async def _insert(connection: Connection, book: Book, at: datetime) -> None:
     if book.moved:
         conversations += [row for one in sorted(book.changed) for row in tickets.conversation_rows(book.tickets[one])]
     added = [book.messages[one] for one in sorted(book.added_messages)]
+    save, sql = _SAVES[tickets.are_fresh(opened), messages.are_plain(added)]
     counts = await connection.fetchrow(
-        _SAVE,
-        *arrays(tickets.COLUMNS, opened),
+        sql,
+        *arrays(save.tickets, opened),
         *arrays(tickets.CONVERSATION_COLUMNS, conversations),
-        *arrays(messages.COLUMNS, added),
+        *arrays(save.messages, added),
         *arrays(_HISTORY, book.changes),
         *arrays(_COMMANDS, sorted(book.done, key=lambda done: done.command_id)),
         at,

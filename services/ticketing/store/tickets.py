@@ -1,13 +1,14 @@
 """Rows of tickets and conversations. Rows are locked in the order of their ids, so that two workers never deadlock."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
 import orjson
 from pydantic import TypeAdapter
 
-from contracts.keys import PersonKey, PlaceKey
-from contracts.ticket_events_v1 import Conversation, Ping, Priority, Requester, Status, TicketState
+from contracts.keys import PersonKey
+from contracts.ticket_events_v1 import Conversation, Ping, Requester, TicketState
 from services.ticketing.domain.ticket import Ticket
 from services.ticketing.store.rows import Column, insert, join, model_json, to_json, update
 
@@ -29,38 +30,38 @@ FROM tickets t"""  # noqa: S608
 
 LOCK_ONE = f"{SELECT} WHERE t.id = $1 FOR NO KEY UPDATE OF t"
 
-# $1 message ids, $2 place keys, $3 channels whose tickets are all wanted. Of a place, the ticket that counts there.
-LOCK_CONCERNED = f"""{SELECT}
-WHERE t.id = ANY (ARRAY(
+_CONCERNED = f"""
     SELECT ticket_id FROM messages WHERE id = ANY($1::text[])
     UNION
     SELECT counts.id FROM unnest($2::text[]) AS place, LATERAL (
         SELECT id FROM tickets WHERE place_key = place
         ORDER BY (status IN {ACTIVE}) DESC, ended_at DESC NULLS LAST, number DESC LIMIT 1
-    ) AS counts
-    UNION
-    SELECT ticket_id FROM conversations WHERE channel_key = ANY($3::text[])
-))
-ORDER BY t.id FOR NO KEY UPDATE OF t"""  # noqa: S608
+    ) AS counts"""  # noqa: S608
+_LOCK = f"{SELECT} WHERE t.id = ANY (ARRAY({{wanted}})) ORDER BY t.id FOR NO KEY UPDATE OF t"
+# $1 message ids, $2 place keys: the tickets of these messages, and of each place the ticket that counts there.
+LOCK_CONCERNED = _LOCK.format(wanted=_CONCERNED)
+# $3: and all tickets of these channels.
+LOCK_CHANNELS = _LOCK.format(
+    wanted=_CONCERNED + " UNION SELECT ticket_id FROM conversations WHERE channel_key = ANY($3::text[])"
+)
 
 _conversations = TypeAdapter(tuple[Conversation, ...])
 _pings = TypeAdapter(tuple[Ping, ...])
 
 
 def ticket_of(row: asyncpg.Record) -> Ticket:
-    """Built without validation: it was validated when it was written."""
     state: dict[str, Any] = {name: row[name] for name in _PLAIN}
     state |= {
-        "status": Status(row["status"]),
-        "priority": Priority(row["priority"]),
+        "status": row["status"],
+        "priority": row["priority"],
         "tags": tuple(row["tags"]),
         "requester": Requester(id=row["requester_id"], key=PersonKey(row["requester_key"]), name=row["requester_name"]),
-        "place_key": None if row["place_key"] is None else PlaceKey(row["place_key"]),
+        "place_key": row["place_key"],
         "pings": () if row["pings"] == "[]" else _pings.validate_json(row["pings"]),
         "conversations": () if row["conversations"] is None else _conversations.validate_json(row["conversations"]),
     }
     return Ticket(
-        TicketState.model_construct(**state),
+        TicketState(**state),
         opening_message_id=row["opening_message_id"],
         customer_messages=row["customer_messages"],
         traceparent=row["traceparent"],
@@ -96,28 +97,31 @@ def _pings_json(ticket: Ticket) -> str:
     return to_json(list(ticket.state.pings)) if ticket.state.pings else "[]"
 
 
-_CHANGING: tuple[Column[Ticket], ...] = (
+_IN_USE: tuple[Column[Ticket], ...] = (
     Column("id", "text", lambda t: t.state.id),
     Column("status", "text", lambda t: t.state.status.value),
-    Column("priority", "text", lambda t: t.state.priority.value),
     Column("queue", "text", lambda t: t.state.queue),
-    Column("assignee_id", "text", lambda t: t.state.assignee_id),
+    Column("priority", "text", lambda t: t.state.priority.value),
     Column("tags", "list", lambda t: join(t.state.tags)),
     Column("version", "bigint", lambda t: t.state.version),
     Column("revision", "bigint", lambda t: t.state.revision),
     Column("updated_at", "timestamptz", lambda t: t.state.updated_at),
+    Column("last_customer_message_at", "timestamptz", lambda t: t.state.last_customer_message_at),
+    Column("place_key", "text", lambda t: t.state.place_key),
+    Column("channel_key", "text", lambda t: None if (home := _home(t)) is None else home.key),
+    Column("customer_messages", "int", lambda t: t.customer_messages),
+    Column("traceparent", "text", lambda t: t.traceparent),
+)
+_LATER: tuple[Column[Ticket], ...] = (
+    Column("assignee_id", "text", lambda t: t.state.assignee_id),
     Column("first_response_at", "timestamptz", lambda t: t.state.first_response_at),
     Column("solved_at", "timestamptz", lambda t: t.state.solved_at),
     Column("closed_at", "timestamptz", lambda t: t.state.closed_at),
     Column("ended_at", "timestamptz", lambda t: t.state.ended_at),
-    Column("last_customer_message_at", "timestamptz", lambda t: t.state.last_customer_message_at),
     Column("last_desk_message_at", "timestamptz", lambda t: t.state.last_desk_message_at),
-    Column("place_key", "text", lambda t: t.state.place_key),
-    Column("channel_key", "text", lambda t: None if (home := _home(t)) is None else home.key),
     Column("pings", "jsonb", _pings_json),
-    Column("customer_messages", "int", lambda t: t.customer_messages),
-    Column("traceparent", "text", lambda t: t.traceparent),
 )
+"""What a ticket that was just opened doesn't have yet."""
 _FIXED: tuple[Column[Ticket], ...] = (
     Column("number", "bigint", lambda t: t.state.number),
     Column("subject", "text", lambda t: t.state.subject),
@@ -129,14 +133,20 @@ _FIXED: tuple[Column[Ticket], ...] = (
     Column("platform", "text", lambda t: None if (home := _home(t)) is None else home.platform.value),
     Column("opening_message_id", "text", lambda t: t.opening_message_id),
 )
-COLUMNS = _CHANGING + _FIXED
-UPDATE_COLUMNS = _CHANGING
-UPDATE = update("tickets", "id", _CHANGING)
+FRESH_COLUMNS = _IN_USE + _FIXED
+COLUMNS = FRESH_COLUMNS + _LATER
+UPDATE_COLUMNS = _IN_USE + _LATER
+UPDATE = update("tickets", "id", UPDATE_COLUMNS)
 
 
-def insert_tickets(first: int) -> str:
+def are_fresh(opened: Iterable[Ticket]) -> bool:
+    """Whether nothing but their customers' messages happened to them: the usual case, with fewer columns to send."""
+    return all(t.state.last_desk_message_at is None and t.state.ended_at is None and not t.state.pings for t in opened)
+
+
+def insert_tickets(columns: Sequence[Column[Ticket]], first: int) -> str:
     """An active ticket of the same place wins; the caller sees fewer rows than it gave."""
-    return insert("tickets", COLUMNS, first=first, after="ON CONFLICT DO NOTHING RETURNING 1")
+    return insert("tickets", columns, first=first, after="ON CONFLICT DO NOTHING RETURNING 1")
 
 
 ConversationRow = tuple[str, int, Conversation]

@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from chassis.errors import Transient
+from chassis.errors import Fate, fate_of
 from contracts.chat import Channel, ChannelType
 from contracts.keys import Platform, message_key, slack_channel
 from contracts.ticket_commands_v1 import MoveChannel, ReviseMessage
@@ -61,8 +61,10 @@ async def test_two_workers_open_one_ticket_a_place(desk: Desk) -> None:
                     async with desk.database.transaction() as connection:
                         await applier(records, connection)
                     break
-                except Transient:  # as the consumer does, without its pause
-                    await asyncio.sleep(0)
+                except Exception as error:
+                    if fate_of(error) is not Fate.TRANSIENT:
+                        raise
+                    await asyncio.sleep(0)  # and try again, as the consumer does after a pause
 
     await asyncio.gather(*(worker(number) for number in range(4)))
 
