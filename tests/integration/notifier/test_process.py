@@ -144,20 +144,22 @@ async def test_replies_from_kafka_reach_both_platforms_and_the_process_ends_in_o
     assert await notifiers.ended(process) == 0
 
 
-@pytest.mark.parametrize("point", POINTS)
-async def test_a_kill_at_any_point_loses_and_doubles_nothing(notifiers: Notifiers, point: str) -> None:
+@pytest.mark.timeout(400)
+async def test_kills_at_every_point_one_after_another_lose_and_double_nothing(notifiers: Notifiers) -> None:
+    """Each successor finds what the one before left, and dies at the next point."""
     place = notifiers.desk.slack_channel()
-    first, second = notifiers.desk.post(place, "1"), notifiers.desk.post(place, "2")
-    process = notifiers.start(faults=f"{point}=kill")
-    await notifiers.publish(first, second)
-    assert await notifiers.ended(process) == -signal.SIGKILL
-    assert notifiers.reached(point)()
+    posts = []
+    for point in POINTS:
+        posts.append(notifiers.desk.post(place, point))
+        process = notifiers.start(faults=f"{point}=kill")
+        await notifiers.publish(posts[-1])
+        assert await notifiers.ended(process) == -signal.SIGKILL, point
+        assert notifiers.reached(point)(), point
     notifiers.start()
-    await notifiers.ends(second, "post sent")
-    edit = notifiers.desk.about(EditReply, first, text="one")
-    await notifiers.publish(edit)
-    await notifiers.ends(first, "edit sent")
-    assert notifiers.desk.slack_posts(place) == ["one", "2"]
+    await notifiers.ends(posts[-1], "post sent")
+    await notifiers.publish(notifiers.desk.about(EditReply, posts[0], text="the first"))
+    await notifiers.ends(posts[0], "edit sent")
+    assert notifiers.desk.slack_posts(place) == ["the first", *POINTS[1:]]
 
 
 @pytest.mark.parametrize("point", ["notifier.leased", "notifier.posted"])
