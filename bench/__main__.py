@@ -1,59 +1,66 @@
-"""`python -m bench`: see docs/benchmarks.md."""
+"""`python -m bench`: see docs/benchmarks.md. Exit code 0 when it was measured, whatever the figures are."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import replace
+from collections.abc import Mapping
 
-import asyncpg
+import orjson
 
-from bench.collector import collector, scraping
-from bench.measure import Loader, Run
+from bench import machine
+from bench.hops import record_bytes
 from bench.options import Options, parse
-from bench.side import FloorSide, OknoSide, Side, server_pids
-from bench.usage import peak_megabytes
-from sandbox.stack.options import StackOptions
-from sandbox.stack.ports import free_port
+from bench.profiling import hot_spots
+from bench.report import Results, results_of
+from bench.rounds import measure, running
+from bench.stage import Stage, stage
+from bench.table import lines
+from sandbox.stack.errors import StackError
 from sandbox.stack.progress import Progress
-from sandbox.stack.stack import Stack
+
+_TOPICS = {
+    "okno": {name: name.removesuffix(".v1") for name in ("chat.events.v1", "ticket.commands.v1", "ticket.events.v1")},
+    "floor": {f"floor.{name}": name for name in ("chat.events", "ticket.commands", "ticket.events")},
+}
 
 
-async def main(options: Options) -> None:
+async def run(options: Options) -> None:
     progress = Progress()
-    port = free_port()
-    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "TRACE_SAMPLE_RATIO": str(options.sampling_ratio)}
-    kinds = ("ingest-slack", "ingest-telegram", "ingest-worker", "router", "ticketing-api", "ticketing-worker", "notifier")
-    stack_options = StackOptions(state=options.state, stable_ports=False, fresh=True, extra_env={k: env for k in kinds})
-    async with collector(port), Stack(stack_options, progress=progress) as stack:
-        okno = OknoSide(stack)
-        await okno.stop()
-        c = await asyncpg.connect(stack.info.postgres.dsn)
-        await c.execute("ALTER SYSTEM SET track_commit_timestamp = on")
-        await c.close()
-        await stack.restart("postgres")
-        database = await asyncpg.connect(stack.info.postgres.dsn)
-        floor = FloorSide(stack.info, options.state)
-        await floor.prepare()
-        loader = Loader(options, secret=stack.info.slack.signing_secret, dsn=stack.info.postgres.dsn, database=database)
-        for n in range(options.rounds):
-            for side in (floor, okno) if n % 2 == 0 else (okno, floor):
-                with progress.step(f"{side.name} start"):
-                    await side.start()
-                try:
-                    w = {**side.pids(), **server_pids(stack)}
-                    with progress.step("warm up"):
-                        await loader.run(side, "closed", options.warm_up, w)
-                    for mode, count in (("closed", options.messages), ("open", int(options.rate * options.latency_seconds)), ("one", options.one)):
-                        with progress.step(f"{side.name} {mode}") as step:
-                            run = await loader.run(side, mode, count, w)
-                        print(run)
-                        print("sum", sum(run.cpu_us.values()))
-                    print({k: round(peak_megabytes(p)) for k, p in w.items()})
-                finally:
-                    await side.stop()
-        await database.close()
+    about: dict[str, object] = {"commit": machine.commit()}
+    async with stage(options, progress) as ready:
+        if options.profile is not None:
+            await _profile(ready, options.profile, options, progress)
+            return
+        version = await ready.database.fetchval("SHOW server_version")
+        about["machine"] = machine.describe(version)
+        rounds = await measure(ready, options, progress)
+        servers = ready.stack.info.kafka.bootstrap_servers
+        about["record_bytes"] = {side: await record_bytes(servers, topics) for side, topics in _TOPICS.items()}
+    results = results_of(rounds, options, **about)
+    _show(results)
+    options.results.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n")
+    print(f"\nWritten to {options.results}")
+
+
+async def _profile(ready: Stage, process: str, options: Options, progress: Progress) -> None:
+    async with running(ready, ready.okno):
+        watched: Mapping[str, int] = ready.okno.pids()
+        if process not in watched:
+            raise StackError(f"there is no process {process}; there are {', '.join(watched)}")
+        with progress.step(f"Full load, {process} sampled") as step:
+            await ready.loader.run(ready.okno, "closed", options.warm_up, watched)
+            done = await ready.loader.run(ready.okno, "closed", options.messages, watched)
+            step.update(f"{done.per_second:,.0f} messages/s")
+        cpu_us = done.cpu_us[process]
+    for line in hot_spots(options.state / "profile", cpu_us):
+        print(line)
+
+
+def _show(results: Results) -> None:
+    for line in lines(results):
+        print(line)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(parse(sys.argv[1:])))
+    asyncio.run(run(parse(sys.argv[1:])))

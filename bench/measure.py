@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 
 from bench import usage
-from bench.load import Mode, Plan
+from bench.load import Mode, Plan, Sent
 from bench.numbers import percentile
 from bench.options import Options
 from bench.side import Side
@@ -50,6 +50,8 @@ class Run:
     latency: Latency
     cpu_us: dict[str, float]
     generator_share: float
+    sent_again: int
+    """After a 503, as a platform does."""
 
 
 class Loader:
@@ -71,18 +73,24 @@ class Loader:
         """`watched` are the processes whose CPU is counted, by name."""
         plan = self._plan(side, mode, messages, connections or self._options.connections)
         before = {name: usage.cpu_seconds(pid) for name, pid in watched.items()}
-        result = await _generate(plan)
-        notes = result["notes"]
-        refused = [note["status"] for note in notes if note["status"] != 200]
+        notes, generator = await _generate(plan)
+        refused = [note.status for note in notes if note.status != 200]
         if refused:
             raise LoadFailed(f"{side.name}: {len(refused)} of {len(notes)} webhooks were answered {refused[0]}")
-        committed = await commit_times(self._database, side, [note["key"] for note in notes])
+        committed = await commit_times(self._database, side, [note.key for note in notes])
         after = {name: usage.cpu_seconds(pid) for name, pid in watched.items()}
-        first = min(note["sent"] for note in notes)
+        first = min(note.sent for note in notes)
         wall = (max(committed.values()) - first) / 1e9
-        sending = (max(note["answered"] for note in notes) - first) / 1e9
+        sending = (max(note.answered for note in notes) - first) / 1e9
         cpu = usage.spent(before, after, messages)
-        return Run(messages, messages / wall, _latency(notes, committed), cpu, result["cpu_seconds"] / sending)
+        return Run(
+            messages,
+            messages / wall,
+            _latency(notes, committed),
+            cpu,
+            generator / sending,
+            sum(note.again for note in notes),
+        )
 
     def _plan(self, side: Side, mode: Mode, messages: int, connections: int) -> Plan:
         self._seed += 1
@@ -103,9 +111,9 @@ class Loader:
         )
 
 
-async def _generate(plan: Plan) -> dict[str, object] | dict[str, list[dict[str, int]]]:  # narrowed by the caller
-    path = Path(plan.result).with_suffix(".plan")
-    path.write_bytes(orjson.dumps(asdict(plan)))
+async def _generate(plan: Plan) -> tuple[list[Sent], float]:
+    """What was sent, and the generator's seconds of CPU."""
+    path = _written(plan)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.load", str(path), cwd=ROOT, env=base_environment(), stderr=asyncio.subprocess.PIPE
     )
@@ -116,15 +124,25 @@ async def _generate(plan: Plan) -> dict[str, object] | dict[str, list[dict[str, 
         raise
     if process.returncode != 0:
         raise LoadFailed(f"the load generator failed:\n{said.decode(errors='replace')[-2000:]}")
-    made: dict[str, object] = orjson.loads(Path(plan.result).read_bytes())
-    return made
+    return _read(plan)
 
 
-def _latency(notes: list[dict[str, int]], committed: Mapping[str, int]) -> Latency:
-    seen = all(note["seen"] for note in notes)
-    visible = [((note["seen"] if seen else committed[str(note["key"])]) - note["sent"]) / _MILLION for note in notes]
-    answered = [(note["answered"] - note["sent"]) / _MILLION for note in notes]
-    later = [(note["seen"] - committed[str(note["key"])]) / _MILLION for note in notes] if seen else []
+def _written(plan: Plan) -> Path:
+    path = Path(plan.result).with_suffix(".plan")
+    path.write_bytes(orjson.dumps(asdict(plan)))
+    return path
+
+
+def _read(plan: Plan) -> tuple[list[Sent], float]:
+    made = orjson.loads(Path(plan.result).read_bytes())
+    return [Sent(**note) for note in made["notes"]], made["cpu_seconds"]
+
+
+def _latency(notes: Sequence[Sent], committed: Mapping[str, int]) -> Latency:
+    seen = all(note.seen for note in notes)
+    visible = [((note.seen if seen else committed[note.key]) - note.sent) / _MILLION for note in notes]
+    answered = [(note.answered - note.sent) / _MILLION for note in notes]
+    later = [(note.seen - committed[note.key]) / _MILLION for note in notes] if seen else []
     return Latency(
         round(percentile(visible, 0.5), 3),
         round(percentile(visible, 0.99), 3),

@@ -1,5 +1,5 @@
-"""Medians, spreads and ratios. A ratio is taken within a round, where both sides met the same machine; the median of the
-rounds' ratios is the result.
+"""Medians, spreads and ratios. A ratio is taken within a round, where both sides met the same machine; the median of
+the rounds' ratios is the result.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ RESULTS = ROOT / "bench" / "results.json"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`messages` are sent for the throughput; `latency_seconds` is how long 100 messages a second are sent; `one` is the
-    number of messages that go alone.
+    """`messages` are sent for the throughput; `latency_seconds` is how long `rate` messages a second are sent; `one` is
+    the number of messages that go alone.
     """
 
     rounds: int = 3

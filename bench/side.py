@@ -10,8 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
+import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from bench import webhooks
 from bench.floor.common import CHANGES, COMMANDS, EVENTS, PARTITIONS
 from chassis.migrations import CHASSIS, migrate
 from contracts.topics import TOPIC_MAX_MESSAGE_BYTES
@@ -21,6 +23,10 @@ from sandbox.stack.paths import ROOT
 from sandbox.stack.ports import free_port
 from sandbox.stack.process import Launch, RunningProcess, start, until_ready
 from sandbox.stack.stack import Stack
+
+_KNOWN = """
+INSERT INTO ingest.profiles (key, digest) SELECT key, 'known' FROM unnest($1::text[]) AS r(key)
+ON CONFLICT DO NOTHING"""
 
 SERVERS = ("kafka", "postgres")
 STAND_INS = ("sandbox",)
@@ -59,6 +65,11 @@ class OknoSide(Side):
         self._stack = stack
         self._names = [name for name in stack.info.processes if name not in SERVERS]
         self.events_url = stack.info.slack.events_url
+
+    async def prepare(self, database: asyncpg.Connection[asyncpg.Record]) -> None:
+        """The everyday state: people and channels are known, nobody has to be asked for on a platform."""
+        keys = [f"slack:{one}" for one in (*webhooks.all_channels(), *webhooks.all_authors())]
+        await database.execute(_KNOWN, keys)
 
     async def start(self) -> None:
         await asyncio.gather(*(self._stack.start_process(name) for name in self._names))

@@ -1,5 +1,5 @@
-"""What processes cost: seconds of CPU, and resident memory. Both as the kernel counts them, so nothing is missed between
-two looks.
+"""What processes cost: seconds of CPU, and resident memory. Both as the kernel counts them, so nothing is missed
+between two looks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """When messages became visible, for both sides alike: PostgreSQL keeps each transaction's commit time
-(`track_commit_timestamp`), and a message's row carries its transaction, so nothing has to be polled while it is measured.
-The clock is the one that the load generator reads: everything runs on one machine.
+(`track_commit_timestamp`), and a message's row carries its transaction, so nothing has to be polled while it is
+measured. The clock is the one that the load generator reads: everything runs on one machine.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ async def settled(database: asyncpg.Connection[asyncpg.Record], side: Side) -> N
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def commit_times(
-    database: asyncpg.Connection[asyncpg.Record], side: Side, keys: Sequence[str]
-) -> dict[str, int]:
+async def commit_times(database: asyncpg.Connection[asyncpg.Record], side: Side, keys: Sequence[str]) -> dict[str, int]:
     """Nanoseconds since 1970 at which each message's row was committed. Raises NotVisible when one is missing."""
     deadline = time.monotonic() + _GIVE_UP_SECONDS
     while True:

@@ -23,11 +23,12 @@ APART_US = 100
 
 _TEAM = "T0SANDBOX"
 _APP = "A0BENCH"
-_WORDS = (
-    "lesson homework deadline payment invoice certificate video link access password group mentor exercise error "
-    "screen upload answer question yesterday tomorrow please thanks cannot open find where when how why still after "
-    "before again page course module practice recording schedule account email change team project review"
-).split()
+_VOCABULARY = """
+    lesson homework deadline payment invoice certificate video link access password group mentor exercise error
+    screen upload answer question yesterday tomorrow please thanks cannot open find where when how why still after
+    before again page course module practice recording schedule account email change team project review
+"""
+_WORDS = _VOCABULARY.split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,20 @@ class Post:
         return f"slack:{self.channel}"
 
 
+def all_channels() -> list[str]:
+    return [f"C0BENCH{number:04d}" for number in range(CHANNELS)]
+
+
+def all_authors() -> list[str]:
+    return [f"U0BENCH{number:04d}" for number in range(AUTHORS)]
+
+
 def posts(count: int, *, start_us: int, seed: int, apart: int) -> list[Post]:
     """`count` messages from `start_us` (microseconds since 1970) on. A reply comes at least `apart` messages after its
     root, so that however many are on their way at once, the root arrives first.
     """
     chance = random.Random(seed)
+    channels, authors = all_channels(), all_authors()
     roots: list[deque[tuple[int, str]]] = [deque(maxlen=6) for _ in range(CHANNELS)]
     opened = [0] * CHANNELS
     made = []
@@ -70,7 +80,7 @@ def posts(count: int, *, start_us: int, seed: int, apart: int) -> list[Post]:
         else:
             author = chance.randrange(AUTHORS)
         words = " ".join(chance.choices(_WORDS, k=chance.choice((4, 8, 8, 15, 15, 30, 60))))
-        made.append(Post(f"C0BENCH{channel:04d}", ts, thread, f"U0BENCH{author:04d}", words))
+        made.append(Post(channels[channel], ts, thread, authors[author], words))
     return made
 
 

@@ -1,5 +1,5 @@
-"""`python -m bench.floor.router`: reads events and ticket changes, writes view, decisions and outbox with its positions in
-one transaction, publishes the commands, and deletes them with the next one.
+"""`python -m bench.floor.router`: reads events and ticket changes, writes view, decisions and outbox with its positions
+in one transaction, publishes the commands, and deletes them with the next one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BEGIN = f"""{CLAIM}
 SELECT NULL AS place_key, NULL AS conversation_id, count(*)::text AS ticket FROM moved
 UNION ALL
 SELECT p.place_key, c.conversation_id, c.opening_ticket_id
-FROM places p JOIN conversations c USING (conversation_id) WHERE p.place_key = ANY($5::text[])"""
+FROM places p JOIN conversations c USING (conversation_id) WHERE p.place_key = ANY($5::text[])"""  # noqa: S608 - a constant of this package
 
 _WRITE = """
 WITH m AS (

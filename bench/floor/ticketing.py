@@ -1,5 +1,5 @@
-"""`python -m bench.floor.ticketing`: applies commands (ticket, conversation, message, history, ledger, contact, outbox and
-positions in one transaction), and a relay that publishes the outbox in order and deletes it.
+"""`python -m bench.floor.ticketing`: applies commands (ticket, conversation, message, history, ledger, contact, outbox
+and positions in one transaction), and a relay that publishes the outbox in order and deletes it.
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ _BEGIN = f"""{CLAIM}, locked AS (
 SELECT (SELECT count(*) FROM moved) AS moved,
     ARRAY(SELECT command_id FROM commands WHERE command_id = ANY($6::text[])) AS applied,
     ARRAY(SELECT nextval('ticket_numbers') FROM generate_series(1, $7 - (SELECT count(*) FROM locked))) AS numbers,
-    coalesce((SELECT json_agg(l) FROM locked l), '[]')::text AS tickets"""
+    coalesce((SELECT json_agg(l) FROM locked l), '[]')::text AS tickets"""  # noqa: S608 - a constant of this package
 
 _WRITE = """
 WITH changed AS (
     UPDATE tickets t SET status = r.status, version = r.version, updated_at = $1, last_customer_message_at = r.last,
         customer_messages = r.messages, traceparent = $2
-    FROM unnest($3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::int[]) AS r(id, status, version, last, messages)
+    FROM unnest($3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::int[]) AS r(id, status, version, last,
+        messages)
     WHERE t.id = r.id
 ), t AS (
     INSERT INTO tickets (id, number, subject, status, priority, queue, requester_id, requester_key, version, revision,
@@ -231,7 +232,13 @@ async def handle(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], p
 
 async def _write(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], batch: Batch) -> None:
     changed = [
-        (t["id"], t["status"], t["version"], datetime.fromisoformat(t["last_customer_message_at"]), t["customer_messages"])
+        (
+            t["id"],
+            t["status"],
+            t["version"],
+            datetime.fromisoformat(t["last_customer_message_at"]),
+            t["customer_messages"],
+        )
         for t in batch.changed.values()
     ]
     opened = [
