@@ -41,9 +41,8 @@ _LOCK = f"{SELECT} WHERE t.id = ANY (ARRAY({{wanted}})) ORDER BY t.id FOR NO KEY
 # $1 message ids, $2 place keys: the tickets of these messages, and of each place the ticket that counts there.
 LOCK_CONCERNED = _LOCK.format(wanted=_CONCERNED)
 # $3: and all tickets of these channels.
-LOCK_CHANNELS = _LOCK.format(
-    wanted=_CONCERNED + " UNION SELECT ticket_id FROM conversations WHERE channel_key = ANY($3::text[])"
-)
+_OF_CHANNELS = " UNION SELECT ticket_id FROM conversations WHERE channel_key = ANY($3::text[])"
+LOCK_CHANNELS = _LOCK.format(wanted=_CONCERNED + _OF_CHANNELS)
 
 _conversations = TypeAdapter(tuple[Conversation, ...])
 _pings = TypeAdapter(tuple[Ping, ...])
