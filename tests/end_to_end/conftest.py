@@ -38,4 +38,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 async def town(stack: Stack) -> AsyncIterator[Town]:
     """People, talks and the truth about them."""
     async with towns.town(stack) as made:
-        yield made
+        try:
+            yield made
+        finally:
+            await made.faults.mend_all()

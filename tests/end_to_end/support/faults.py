@@ -55,3 +55,9 @@ class Faults:
         """The same command and environment without the fault; returns when the process is ready."""
         await self._stack.kill(process)
         await self._stack.start_process(process, env={"FAULT_POINTS": ""})
+
+    async def mend_all(self) -> None:
+        """Whatever a test left armed, stopped or dead runs as before."""
+        for process in self._stack.info.processes:
+            if self._stack.process(process).launch.env.get("FAULT_POINTS"):
+                await self.mend(process)

@@ -109,12 +109,13 @@ class Talk:
         return self.ticket_id
 
     async def in_ticket(self) -> None:
-        """Wait until every line is in the ticket."""
+        """Wait until every line written so far is in the ticket."""
+        lines = list(self.lines)
         ticket = await self.ticket()
 
         async def missing() -> str | None:
             shown = {(one["source"] or {}).get("message_key") for one in await self.town.messages(ticket)}
-            return next((line.key for line in self.lines if line.key not in shown), None)
+            return next((line.key for line in lines if line.key not in shown), None)
 
         await until_none(missing, what=f"all lines of {self.name} in the ticket")
 

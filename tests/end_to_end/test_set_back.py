@@ -1,0 +1,92 @@
+"""A database set back to an earlier copy is noticed: who reads Kafka refuses to go on, naming hole and command."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from sandbox.stack.process import tail
+from tests.end_to_end.support.quiet import READERS
+from tests.end_to_end.support.town import Town
+from tests.end_to_end.support.waiting import until
+
+READING = {
+    "ingest-worker": [("ingest", "ingest-worker")],
+    "router-0": [("router", "router")],
+    "router-1": [("router", "router")],
+    "ticketing-worker-0": [("ticketing", "ticketing")],
+    "notifier-0": [("notifier", "notifier")],
+}
+
+
+@asynccontextmanager
+async def stopped_postgres(town: Town) -> AsyncIterator[Path]:
+    """The data folder of the stopped server, which is started again at the end."""
+    await town.stack.stop_process("postgres")
+    yield town.stack.state / "data" / "postgres" / "data"
+    await town.stack.start_process("postgres")
+
+
+def copy(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-a", str(source), str(target)], check=True)
+
+
+def refusals(text: str) -> list[str]:
+    return [line for line in text.splitlines() if "okno positions accept" in line]
+
+
+@pytest.mark.parametrize("while_they_run", [False, True], ids=["while they are stopped", "while they run"])
+async def test_a_database_set_back_is_refused_and_the_right_one_is_taken_again(
+    town: Town, while_they_run: bool
+) -> None:
+    talks = [await (town.slack() if number % 2 else town.telegram()) for number in range(8)]
+    for talk in talks:
+        await talk.says()
+        await talk.answered()
+    await town.check()
+    earlier, later = town.stack.state / "earlier", town.stack.state / "later"
+    async with stopped_postgres(town) as data:
+        copy(data, earlier)
+    for talk in talks:
+        await talk.says()
+        await talk.answered()
+    await town.check()
+
+    if not while_they_run:
+        for process in READING:
+            await town.stack.stop_process(process)
+    logs = {process: town.stack.process(process).launch.log for process in READING}
+    lengths = {process: log.stat().st_size for process, log in logs.items()}
+    async with stopped_postgres(town) as data:
+        copy(data, later)
+        copy(earlier, data)
+    try:
+        for process, consumers in READING.items():
+            if not while_they_run:
+                await town.stack.start_process(process, wait=False)
+
+            async def ended(process: str = process) -> bool:
+                return not town.stack.process(process).alive()
+
+            await until(ended, what=f"{process} refuses to go on", seconds=60)
+            assert town.stack.process(process).exit_code() == 1
+            said = logs[process].read_bytes()[lengths[process] :].decode()
+            for schema, consumer in consumers:
+                refused = [line for line in refusals(said) if f"okno positions accept {schema} {consumer} " in line]
+                assert refused, tail(logs[process])
+                assert any(topic in line for line in refused for topic in READERS[schema, consumer])
+                assert any("were processed by a database that isn't this one" in line for line in refused)
+    finally:
+        async with stopped_postgres(town) as data:
+            copy(later, data)
+        await town.stack.revive()
+    for talk in talks:
+        await talk.says()
+        await talk.answered()
+    await town.check()
