@@ -1,9 +1,11 @@
 """Lists, changes, optimistic concurrency, idempotency and refusals."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
+from contracts.ticket_events_v1 import Status
 from services.ticketing import tokens
 from services.ticketing.domain.status import TRANSITIONS
 from services.ticketing.tokens import Scope
@@ -54,7 +56,7 @@ async def test_a_change_without_difference_is_none(desk: Desk) -> None:
 async def test_an_illegal_transition_lists_the_allowed_ones(desk: Desk) -> None:
     ticket = (await desk.patch(await desk.opened(), status="closed")).json()
     refused = problem(await desk.patch(ticket, status="pending"), 409, "illegal-transition")
-    assert refused["allowed"] == [one.value for one in TRANSITIONS["closed"]]
+    assert refused["allowed"] == [one.value for one in TRANSITIONS[Status.CLOSED]]
     problem(await desk.patch(ticket, status="comment_deleted"), 409, "illegal-transition")
     problem(await desk.patch(ticket, status="lost"), 422, "invalid")
 
@@ -209,7 +211,7 @@ async def test_bodies_that_can_not_be_read(desk: Desk) -> None:
     problem(await desk.http.post(path, content=b"{", headers=headers), 400, "malformed-json")
     problem(await desk.http.post(path, content=b" " * 2_000_000, headers=headers), 413, "body-too-large")
 
-    async def pieces():  # type: ignore[no-untyped-def]
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b" " * 100_000
 

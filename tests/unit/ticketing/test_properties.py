@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ def commands(draw: st.DrawFn) -> TicketCommand:
     place = Place(key=place_key(CHANNEL.key, thread), channel=CHANNEL, thread=thread)
     at = START + timedelta(seconds=draw(st.integers(0, 300)))
     nonce = draw(st.integers(0, 10**6))
-    common = {
+    common: dict[str, Any] = {
         "command_id": f"{nonce}",
         "event_id": f"{nonce}",
         "decided": Decided(partition=0, offset=0, rule="any", policy_version=0),
