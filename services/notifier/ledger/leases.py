@@ -23,12 +23,13 @@ from services.notifier.ledger import receipts, store
 from services.notifier.ledger.entry import Entry, OperationEntry, Part
 from services.notifier.ledger.instructions import PEOPLE
 from services.notifier.ledger.states import Event
+from services.notifier.pauses import EVERYTHING
 
 _HEAD = """
        o.state IN ('queued', 'sending') AND o.due_at <= clock_timestamp()
    AND NOT EXISTS (SELECT FROM operations e WHERE e.conversation_id = o.conversation_id
-                      AND e.state IN ('queued', 'sending') AND e.line < o.line)
-   AND NOT EXISTS (SELECT FROM pauses p WHERE p.scope IN ('*', o.channel_key))"""
+                      AND e.state IN ('queued', 'sending') AND e.line < o.line)"""
+_NOT_PAUSED = "NOT EXISTS (SELECT FROM pauses p WHERE p.scope IN ('*', o.channel_key))"
 _DOUBTFUL = "(o.state = 'sending' AND o.lease_token IS NOT NULL AND o.posting)"
 _ERRAND = f"CASE WHEN {_DOUBTFUL} THEN 'read' ELSE o.kind END"
 
@@ -39,6 +40,7 @@ SELECT o.instruction_id, o.delivery_id, o.channel_key, o.workspace, {_ERRAND} AS
    AND o.kafka_partition = ANY($1::int[]) AND o.channel_key <> ALL($2::text[])
    AND o.workspace || '/' || {_ERRAND} <> ALL($3::text[])
  ORDER BY o.due_at, o.line LIMIT $4"""  # noqa: S608 - put together from the constants above
+PAUSED = "SELECT scope FROM pauses"
 NEXT_DUE = """
 SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8
   FROM operations
@@ -48,7 +50,7 @@ SELECT o.instruction_id, o.delivery_id, o.workspace, {_ERRAND} AS errand, o.due_
        coalesce(o.first_sent_at, clock_timestamp()) AS first_sent_at, o.sending_revision, o.failures,
        a.moved_to, {_DOUBTFUL} AS doubtful
   FROM operations o LEFT JOIN channel_aliases a ON a.channel_key = o.channel_key
- WHERE {_HEAD} AND o.instruction_id = ANY($1::text[]) AND o.delivery_id = ANY($2::text[])"""  # noqa: S608
+ WHERE {_HEAD} AND {_NOT_PAUSED} AND o.instruction_id = ANY($1::text[]) AND o.delivery_id = ANY($2::text[])"""  # noqa: S608
 LEASE = """
 UPDATE operations o
    SET state = 'sending', lease_token = n.token, due_at = clock_timestamp() + n.seconds * interval '1 second',
@@ -157,8 +159,11 @@ class Granted:
 async def candidates(
     database: Database, partitions: Collection[int], *, channels: Collection[str], errands: Collection[str], limit: int
 ) -> list[Candidate]:
-    """Due heads of conversations, the longest due first, leaving out closed channels and closed errands."""
-    rows = await database.pool.fetch(CANDIDATES, list(partitions), list(channels), list(errands), limit)
+    """Due heads of conversations, the longest due first, leaving out what is paused, closed channels and errands."""
+    paused = {row["scope"] for row in await database.pool.fetch(PAUSED)}
+    if EVERYTHING in paused:
+        return []
+    rows = await database.pool.fetch(CANDIDATES, list(partitions), [*channels, *paused], list(errands), limit)
     return [Candidate(*row) for row in rows]
 
 
