@@ -1,6 +1,7 @@
 // The first people: when both workspaces are empty a newcomer finds somebody to be and somewhere to write.
 
 import { call } from "./http.js";
+import { remember } from "./memory.js";
 
 const AGENT = "Vera Lind";
 
@@ -25,7 +26,7 @@ async function inSlack(slack) {
   const members = [student, other, mentor];
   const topic = "Questions about the Python course";
   await call("POST", "/control/slack/channels", { name: "course-python", type: "public", members, topic });
-  await call("POST", "/control/slack/channels", { name: "project-team", type: "private", members });
+  await call("POST", "/control/slack/channels", { name: "cohort-7", type: "private", members });
   await slack.load();
   return slack.personKey(mentor);
 }
@@ -41,5 +42,5 @@ async function inTelegram(telegram) {
 async function onDesk(desk, mentor, specialist) {
   await desk.add("Boris Hale", "mentor", mentor);
   await desk.add("Dana Roth", "agent", specialist);
-  await desk.add(AGENT, "agent", null);
+  remember("agent", await desk.add(AGENT, "agent", null));
 }

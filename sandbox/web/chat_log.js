@@ -18,10 +18,12 @@ export function rows(view) {
   const replies = groupByRoot(view.messages.filter((one) => known.has(one.root)));
   const found = [];
   let before = null;
+  let day = null;
   for (const message of view.messages.filter((one) => !known.has(one.root))) {
-    if (before === null || startOfDay(before.at) !== startOfDay(message.at)) {
-      found.push({ kind: "day", key: `day ${startOfDay(message.at)}`, text: dayName(message.at) });
+    if (day !== startOfDay(message.at)) {
+      day = startOfDay(message.at);
       before = null;
+      found.push({ kind: "day", key: `day ${day}`, text: dayName(message.at) });
     }
     found.push(row(message, before, view, message.root !== null));
     before = message;

@@ -1,21 +1,22 @@
-// One simulated platform: who you are, where you are, what is said there, and the place to write.
+// One simulated platform: who you are, where you are, what is said there, and what you do.
 // What the pane shows is always read from the platform after a happening, never guessed.
 
-import { deletedHere } from "./gone.js";
-import { rows, rowNode } from "./chat_log.js";
-import { Composer } from "./composer.js";
+import { ChatFrame } from "./chat_frame.js";
 import { ask } from "./dialogs.js";
-import { coalesced, fillSelect, h, renderList, replaceAll } from "./dom.js";
-import { icon } from "./icons.js";
+import { coalesced } from "./dom.js";
+import { deletedHere } from "./gone.js";
 import { recall, remember } from "./memory.js";
 
 const PAGE = 200;
-const PLACE_ICONS = { channel: "channel", private: "private", dialog: "dialog", group: "group" };
+const ROLES = [
+  ["", "A customer"], ["agent", "On the desk: agent"], ["mentor", "On the desk: mentor"],
+  ["coordinator", "On the desk: coordinator"], ["lead", "On the desk: lead"],
+];
 
 export class ChatPane {
   /** `chat`: SlackChat or TelegramChat; `desk`: who is on the desk; `tickets`: what the third pane knows. */
   constructor(root, chat, { desk, tickets, notify, onunread }) {
-    Object.assign(this, { root, chat, desk, tickets, notify, onunread });
+    Object.assign(this, { chat, desk, tickets, notify, onunread });
     this.person = null;
     this.place = null;
     this.messages = null;
@@ -23,49 +24,21 @@ export class ChatPane {
     this.thread = null;
     this.editing = null;
     this.reacting = null;
+    this.failure = null;
+    this.trouble = null;
+    this.awaited = false;
     this.expanded = new Set();
     this.unread = new Map();
     this.drafts = new Map();
     this.gone = deletedHere();
-    this.failure = null;
     this.readWorld = coalesced(() => this.#readWorld());
     this.readMessages = coalesced(() => this.#readMessages());
-    this.#build();
-  }
-
-  #build() {
-    const { title, groupWord } = this.chat;
-    this.who = h("select", { "aria-label": `You are, in ${title}`, onchange: () => this.become(this.who.value) });
-    this.placesList = h("div", { class: "places" });
-    this.note = h("div", { class: "place-note" });
-    this.log = h("ol", { class: "log", role: "log", "aria-live": "polite", "aria-label": `Messages in ${title}`, tabindex: "0" });
-    this.blank = h("div", { class: "blank" });
-    this.scroller = h("div", { class: "scroller" }, this.blank, this.log);
-    this.jump = h("button", { type: "button", class: "jump", hidden: true });
-    this.context = h("div", { class: "context", hidden: true });
-    this.composer = new Composer({
-      label: "Write a message",
-      onsend: (text) => this.#send(text),
-      onescape: () => this.#leaveThread(),
-      onup: () => this.#editLast(),
-    });
-    this.scroller.addEventListener("scroll", () => this.#atBottom() && this.#hideJump());
-    this.root.append(
-      h("header", { class: "pane-head" }, h("h2", {}, title), h("label", { class: "who" }, h("span", {}, "You are"), this.who),
-        h("button", { type: "button", class: "icon-button", "aria-label": `New person in ${title}`, title: "New person",
-          onclick: () => this.#newPerson() }, icon("plus"))),
-      h("nav", { class: "places-bar", "aria-label": `${title} conversations` }, this.placesList,
-        h("button", { type: "button", class: "icon-button", "aria-label": `New ${groupWord} in ${title}`, title: `New ${groupWord}`,
-          onclick: () => this.#newPlace() }, icon("plus"))),
-      this.note,
-      h("div", { class: "middle" }, this.scroller, this.jump),
-      this.context,
-      this.composer.element,
-    );
+    this.frame = new ChatFrame(root, chat, this.#actions());
+    this.composer = this.frame.composer;
     this.render();
   }
 
-  // --- what is there -------------------------------------------------------------------------------------------
+  // --- reading -------------------------------------------------------------------------------------------------
 
   async #readWorld() {
     try {
@@ -88,31 +61,46 @@ export class ChatPane {
     const places = this.chat.places(this.person);
     if (places.some((one) => one.id === this.place)) return;
     const last = recall(`${this.chat.platform}.place`);
-    this.place = (places.find((one) => one.id === last) ?? places[0])?.id ?? null;
-    this.#entered();
+    this.#entered((places.find((one) => one.id === last) ?? places[0])?.id ?? null);
   }
 
   async #readMessages() {
     const place = this.place;
     if (place === null) return;
     const before = this.messages;
-    let found;
+    let found = before;
     try {
       found = await this.chat.messages(place, this.limit);
       this.failure = null;
     } catch (error) {
       this.failure = error.message;
-      found = before;
     }
     if (place !== this.place) return;
-    const known = new Set((before ?? []).map((message) => message.id));
-    const news = before === null ? [] : (found ?? []).filter((one) => !known.has(one.id) && !one.notice && one.at >= (before.at(-1)?.at ?? 0));
+    const stick = before === null || this.frame.atBottom();
     this.messages = found;
     if (found) this.gone.remember(place, found);
-    const stick = before === null || this.#atBottom();
     this.render();
-    if (stick) this.#toBottom();
-    this.#pointTo(news.filter((one) => one.author.id !== this.person));
+    if (stick) this.frame.toBottom();
+    this.frame.announce(this.#news(before, found).filter((one) => one.author.id !== this.person));
+  }
+
+  /** Messages that were said since the last reading. */
+  #news(before, found) {
+    if (before === null || found === null) return [];
+    const known = new Set(before.map((message) => message.id));
+    const latest = before.at(-1)?.at ?? 0;
+    return found.filter((one) => !known.has(one.id) && !one.notice && one.at >= latest);
+  }
+
+  refresh() {
+    return this.readWorld().then(() => this.readMessages());
+  }
+
+  /** Be the first customer in the first place, after the first people came. */
+  async settle() {
+    this.person = null;
+    this.place = null;
+    await this.refresh();
   }
 
   /** A happening of the live stream. */
@@ -122,34 +110,47 @@ export class ChatPane {
     if (seen.what === "undelivered") this.notify(seen.reason, "undelivered");
     if (seen.what === "said") this.notify(seen.text);
     if (seen.what === "gone") this.gone.add(seen.place, seen.message);
-    if (seen.what === "world") this.readWorld();
-    if (seen.what === "message" && (seen.place !== this.place || this.root.offsetParent === null)) {
-      if (seen.author !== this.person) this.#countUnread(seen.place);
-      if (!this.chat.places(this.person).some((one) => one.id === seen.place)) this.readWorld();
-    }
-    if (seen.place === this.place || seen.what === "world") this.readMessages();
+    if (seen.what === "message" && (seen.place !== this.place || !this.frame.inSight())) this.#unseen(seen);
+    const begun = seen.place === this.place && this.place !== null && this.chat.isVirtual(this.place);
+    if (seen.what === "world" || begun) this.refresh();
+    else if (seen.place === this.place) this.readMessages();
   }
 
-  refresh() {
-    return this.readWorld().then(() => this.readMessages());
-  }
-
-  #countUnread(place) {
+  #unseen({ place, author }) {
+    if (!this.chat.places(this.person).some((one) => one.id === place)) this.readWorld();
+    if (author === this.person) return;
     this.unread.set(place, (this.unread.get(place) ?? 0) + 1);
-    this.render();
-    this.onunread();
+    this.renderSoon();
+  }
+
+  /** Once for all that happens until the next frame: a replay brings hundreds of messages a second. */
+  renderSoon() {
+    if (this.awaited) return;
+    this.awaited = true;
+    requestAnimationFrame(() => {
+      this.awaited = false;
+      this.render();
+      this.onunread();
+    });
+  }
+
+  /** Whether Okno hears of what is said here. */
+  async readTrouble() {
+    const before = this.trouble;
+    this.trouble = await this.chat.trouble().catch(() => before);
+    if (this.trouble !== before) this.render();
   }
 
   unreadTotal() {
     return [...this.unread.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** Called when the pane comes into view in a narrow window. */
+  /** The pane came into sight in a narrow window. */
   looked() {
     this.unread.delete(this.place);
     this.render();
     this.onunread();
-    this.#toBottom();
+    this.frame.toBottom();
   }
 
   // --- who and where -------------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ export class ChatPane {
   become(person) {
     this.person = person;
     remember(`${this.chat.platform}.person`, person);
-    this.#leaveThread();
+    Object.assign(this, { thread: null, editing: null, reacting: null });
     this.#keepPlace();
     this.render();
   }
@@ -166,54 +167,44 @@ export class ChatPane {
     try {
       const id = await this.chat.enter(place);
       if (id !== this.place) {
-        this.#keepDraft();
-        this.place = id;
+        this.#entered(id);
         remember(`${this.chat.platform}.place`, id);
-        this.#entered();
       }
     } catch (error) {
       this.notify(error.message);
     }
-    this.thread = thread;
-    this.render();
+    this.#change({ thread });
     await this.readMessages();
   }
 
-  #entered() {
-    this.messages = null;
-    this.limit = PAGE;
-    this.thread = null;
-    this.editing = null;
-    this.reacting = null;
-    this.unread.delete(this.place);
-    this.composer.text = this.drafts.get(this.place) ?? "";
+  /** Each place keeps what was typed in it. */
+  #entered(place) {
+    if (this.place !== null) this.drafts.set(this.place, this.composer.text);
+    const fresh = { messages: null, limit: PAGE, thread: null, editing: null, reacting: null };
+    Object.assign(this, { place, ...fresh });
+    this.unread.delete(place);
+    this.composer.text = this.drafts.get(place) ?? "";
     this.composer.explain(null);
     this.onunread();
-    this.#hideJump();
-    if (this.place !== null) this.readMessages();
-  }
-
-  #keepDraft() {
-    this.drafts.set(this.place, this.composer.text);
+    this.frame.hideJump();
+    if (place !== null) this.readMessages();
   }
 
   /** Show a ticket's conversation as its requester: from the third pane. */
   async visit(person, place, message) {
     if (this.chat.people().some((one) => one.id === person) && person !== this.person) this.become(person);
     await this.go(place, this.chat.threads ? message : null);
-    const node = message && this.log.querySelector(`[data-message="${CSS.escape(message)}"]`);
-    (node ?? this.log.lastElementChild)?.scrollIntoView({ block: "nearest" });
-    node?.animate([{ background: "var(--flash)" }, {}], 1600);
+    this.frame.pointAt(message);
     this.composer.focus();
   }
 
   async #newPerson() {
-    const roles = [["", "A customer"], ["agent", "On the desk: agent"], ["mentor", "On the desk: mentor"],
-      ["coordinator", "On the desk: coordinator"], ["lead", "On the desk: lead"]];
     const id = await ask({
       title: `New person in ${this.chat.title}`,
-      fields: [{ name: "name", label: "Name" }, { name: "role", label: "Who is it?", options: roles,
-        hint: "What the desk’s people write in a thread goes into the ticket as an answer." }],
+      fields: [
+        { name: "name", label: "Name" },
+        { name: "role", label: "Who is it?", options: ROLES, hint: "What the desk’s people write in a thread goes into the ticket as an answer." },
+      ],
       action: "Add",
       submit: async ({ name, role }) => {
         const person = await this.chat.addPerson({ name: name.trim(), desk: role });
@@ -242,38 +233,41 @@ export class ChatPane {
 
   // --- what a person does --------------------------------------------------------------------------------------
 
-  async #send(text) {
-    const place = await this.chat.post(this.person, this.place, text, { thread: this.thread });
-    if (!this.chat.threads) this.thread = null;
-    if (place !== this.place) {
-      this.place = place;
-      this.messages = null;
-    }
-    this.drafts.delete(place);
-    await this.readMessages();
-    if (!this.thread) this.#toBottom();
-  }
-
-  async #try(work) {
-    try {
-      const remark = await work();
-      if (remark) this.notify(remark);
-      await this.readMessages();
-    } catch (error) {
-      this.notify(error.message);
-    }
-  }
-
   #actions() {
-    const chat = this.chat;
+    const { chat } = this;
     return {
       platform: chat.platform,
       person: () => this.person,
+      become: (person) => this.become(person),
+      enter: (place) => this.go(place).then(() => this.composer.focus()),
+      newPerson: () => this.#newPerson(),
+      newPlace: () => this.#newPlace(),
+      inviteBot: () => this.#try(async () => {
+        await chat.inviteBot(this.place, this.person);
+        await this.readWorld();
+      }),
+      again: () => this.refresh(),
+      earlier: () => {
+        this.limit += PAGE;
+        this.readMessages();
+      },
+      expand: (root) => {
+        this.expanded.add(root);
+        this.render();
+      },
       open: (ticket) => this.tickets.open(ticket),
-      expand: (root) => this.#change(() => this.expanded.add(root)),
+      send: (text) => this.#send(text),
+      leaveThread: () => this.#change({ thread: null }),
+      editLast: () => this.#editLast(),
+      ...this.#messageActions(chat),
+    };
+  }
+
+  #messageActions(chat) {
+    return {
       choose: (message) => {
-        this.#change(() => (this.reacting = this.reacting === message.id ? null : message.id));
-        if (this.reacting) this.log.querySelector(".palette button")?.focus();
+        this.#change({ reacting: this.reacting === message.id ? null : message.id });
+        this.frame.focusPalette();
       },
       react: (message, name) => this.#try(() => {
         this.reacting = null;
@@ -281,7 +275,7 @@ export class ChatPane {
         return chat.react(this.person, this.place, message, name, !mine);
       }),
       answer: (message) => {
-        this.#change(() => (this.thread = message.root ?? message.id));
+        this.#change({ thread: message.root ?? message.id });
         this.composer.focus();
       },
       edit: (message) => this.#edit(message.id),
@@ -291,7 +285,7 @@ export class ChatPane {
         this.composer.focus();
       }),
       cancel: () => {
-        this.#change(() => (this.editing = null));
+        this.#change({ editing: null });
         this.composer.focus();
       },
       remove: (message) => this.#try(async () => {
@@ -303,16 +297,34 @@ export class ChatPane {
     };
   }
 
-  #change(work) {
-    work();
+  async #send(text) {
+    const place = await this.chat.post(this.person, this.place, text, { thread: this.thread });
+    if (!this.chat.threads) this.thread = null;
+    if (place !== this.place) Object.assign(this, { place, messages: null });
+    this.drafts.delete(place);
+    await this.readMessages();
+    if (this.thread === null) this.frame.toBottom();
+  }
+
+  async #try(work) {
+    try {
+      const remark = await work();
+      if (remark) this.notify(remark);
+      this.render();
+      await this.readMessages();
+    } catch (error) {
+      this.notify(error.message);
+    }
+  }
+
+  #change(state) {
+    Object.assign(this, state);
     this.render();
   }
 
   #edit(message) {
-    this.#change(() => (this.editing = message));
-    const area = this.log.querySelector(".editor textarea");
-    area?.focus();
-    area?.setSelectionRange(area.value.length, area.value.length);
+    this.#change({ editing: message });
+    this.frame.focusEditor();
   }
 
   #editLast() {
@@ -322,149 +334,51 @@ export class ChatPane {
     return true;
   }
 
-  #leaveThread() {
-    if (this.thread !== null) this.#change(() => (this.thread = null));
-  }
-
   // --- showing -------------------------------------------------------------------------------------------------
 
   #onDesk(person) {
     return person.desk || this.desk.has(this.chat.personKey(person.id));
   }
 
+  #hasNews(person) {
+    return person.id !== this.person && this.chat.places(person.id).some((place) => place.kind === "dialog" && this.unread.has(place.id));
+  }
+
   render() {
-    this.#renderWho();
-    this.#renderPlaces();
-    this.#renderNote();
-    this.#renderLog();
-    this.#renderComposer();
-  }
-
-  #renderWho() {
-    const people = this.chat.people();
-    const one = (person) => [person.id, person.name + (this.#waiting(person.id) ? " (new)" : "")];
-    const customers = people.filter((person) => !this.#onDesk(person)).map(one);
-    const desk = people.filter((person) => this.#onDesk(person)).map(one);
-    const groups = [{ label: "Customers", options: customers }, { label: "The desk", options: desk }];
-    fillSelect(this.who, people.length ? groups.filter((group) => group.options.length) : [["", "nobody yet"]], this.person ?? "");
-    this.who.disabled = people.length === 0;
-  }
-
-  #waiting(person) {
-    return person !== this.person && this.chat.places(person).some((place) => place.kind === "dialog" && this.unread.has(place.id));
-  }
-
-  #renderPlaces() {
-    const items = this.chat.places(this.person).map((place) => ({
-      ...place, here: place.id === this.place, unread: this.unread.get(place.id) ?? 0,
-    }));
-    renderList(this.placesList, items, (place) => place.id, (place) =>
-      h("button", { type: "button", class: "place", "aria-current": place.here ? "true" : null, title: place.topic || place.name,
-        "data-focus": "place", onclick: () => this.go(place.id).then(() => this.composer.focus()) },
-      icon(PLACE_ICONS[place.kind]), h("span", {}, place.name),
-      place.unread ? h("span", { class: "badge", "aria-label": `${place.unread} unread` }, String(place.unread)) : null));
-  }
-
-  #current() {
-    return this.chat.places(this.person).find((place) => place.id === this.place);
-  }
-
-  #renderNote() {
-    const place = this.#current();
-    const deaf = place ? this.chat.deafness(place) : null;
-    const ticket = place && place.kind === "dialog" ? this.tickets.of(this.chat.channelKey(place.id)) : null;
-    replaceAll(
-      this.note,
-      deaf ? h("span", {}, deaf) : null,
-      deaf ? h("button", { type: "button", class: "plain", "data-focus": "invite",
-        onclick: () => this.#try(async () => { await this.chat.inviteBot(place.id, this.person); await this.readWorld(); }) }, "Let it hear") : null,
-      ticket ? h("span", {}, "This dialog’s ticket: ") : null,
-      ticket ? h("button", { type: "button", class: `chip status-${ticket.status}`, "data-focus": "ticket",
-        onclick: () => this.tickets.open(ticket.id) }, `#${ticket.number}`) : null,
-    );
-    this.note.hidden = !deaf && !ticket;
-  }
-
-  #renderLog() {
-    const messages = this.messages ?? [];
-    const channelKey = this.place === null ? "" : this.chat.channelKey(this.place);
-    const place = this.#current();
-    const found = rows({
-      messages: this.gone.with(this.place, messages),
+    const { chat, frame } = this;
+    const people = distinct(chat.people()).map((person) => ({ ...person, waiting: this.unread.size > 0 && this.#hasNews(person) }));
+    const places = chat.places(this.person);
+    const place = places.find((one) => one.id === this.place);
+    const dialog = place?.kind === "dialog";
+    const channelKey = place ? chat.channelKey(place.id) : "";
+    frame.showPeople(people.filter((one) => !this.#onDesk(one)), people.filter((one) => this.#onDesk(one)), this.person);
+    frame.showPlaces(places.map((one) => ({ ...one, here: one === place, unread: this.unread.get(one.id) ?? 0 })));
+    frame.showNote(this.trouble, place ? chat.deafness(place) : null, dialog ? this.tickets.of(channelKey) : null);
+    frame.showMessages({
+      messages: this.gone.with(this.place, this.messages ?? []),
       person: this.person,
       editing: this.editing,
       reacting: this.reacting,
       answering: this.thread,
       expanded: this.expanded,
-      names: (id) => this.chat.people().find((one) => one.id === id)?.name ?? (String(this.chat.bot?.id ?? this.chat.bot) === id ? "Okno" : id),
-      ticketOf: (message) => (place?.kind === "dialog" ? null : this.tickets.of(`${channelKey}/${message.id}`)),
+      names: (id) => chat.nameOf(id),
+      ticketOf: (message) => (dialog ? null : this.tickets.of(`${channelKey}/${message.id}`)),
     });
-    const act = this.#actions();
-    renderList(this.log, found, (row) => row.key, (row) => rowNode(row, this.chat, act));
-    replaceAll(this.blank, this.#blankNote(messages));
+    frame.showBlank({
+      failure: this.failure,
+      nobody: this.person === null,
+      loading: this.messages === null && !(place && chat.isVirtual(place.id)),
+      earlier: (this.messages?.length ?? 0) >= this.limit,
+      silent: (this.messages?.length ?? 0) === 0,
+    });
+    const root = this.thread === null ? null : this.messages?.find((one) => one.id === this.thread);
+    frame.showComposer(place, root, Boolean(place && this.person));
   }
+}
 
-  #blankNote(messages) {
-    if (this.failure) {
-      return h("div", { class: "empty", role: "alert" }, h("p", {}, this.failure),
-        h("button", { type: "button", onclick: () => this.refresh() }, "Try again"));
-    }
-    if (this.person === null) return h("div", { class: "empty" }, h("p", {}, "Nobody is here yet. Add a person with “+” above."));
-    if (this.messages === null && !(this.place && this.chat.isVirtual(this.place))) return h("p", { class: "empty" }, "Loading …");
-    if (messages.length >= this.limit) {
-      return h("button", { type: "button", class: "plain earlier", "data-focus": "earlier",
-        onclick: () => { this.limit += PAGE; this.readMessages(); } }, "Show earlier messages");
-    }
-    if (messages.length === 0) {
-      return h("div", { class: "empty" }, h("p", {}, "Nothing has been said here yet."),
-        h("p", { class: "quiet" }, "Write below as a customer: a ticket appears in the third pane."));
-    }
-    return null;
-  }
-
-  #renderComposer() {
-    const place = this.#current();
-    const sign = place?.kind === "channel" || place?.kind === "private" ? "#" : "";
-    const root = this.thread && this.messages?.find((one) => one.id === this.thread);
-    this.composer.relabel(root ? "Write a reply" : place ? `Write to ${sign}${place.name}` : "Write a message");
-    this.composer.enable(Boolean(place && this.person));
-    this.context.hidden = !root;
-    replaceAll(this.context, root ? [
-      h("span", {}, this.chat.threads ? "In the thread of " : "Reply to ", h("b", {}, root.author.name), ": ", root.text.slice(0, 90)),
-      h("button", { type: "button", class: "icon-button", "aria-label": "Leave the thread", title: "Leave the thread (Esc)",
-        onclick: () => { this.#leaveThread(); this.composer.focus(); } }, icon("close")),
-    ] : []);
-  }
-
-  // --- scrolling -----------------------------------------------------------------------------------------------
-
-  #atBottom() {
-    return this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight < 40;
-  }
-
-  #toBottom() {
-    this.scroller.scrollTop = this.scroller.scrollHeight;
-  }
-
-  /** A message that arrived out of sight, such as a reply in an older thread, is announced with a way to it. */
-  #pointTo(news) {
-    const frame = this.scroller.getBoundingClientRect();
-    for (const message of news.toReversed()) {
-      const node = this.log.querySelector(`[data-message="${CSS.escape(message.id)}"]`);
-      const box = node?.getBoundingClientRect();
-      if (!box || (box.bottom > frame.top && box.bottom <= frame.bottom + 4)) continue;
-      const short = message.text.length > 40 ? `${message.text.slice(0, 40)}…` : message.text;
-      this.jump.textContent = `New from ${message.author.name}: ${short}`;
-      this.jump.onclick = () => {
-        node.scrollIntoView({ block: "center" });
-        this.#hideJump();
-      };
-      this.jump.hidden = false;
-      return;
-    }
-  }
-
-  #hideJump() {
-    this.jump.hidden = true;
-  }
+/** People of the same name are told apart by their handle. */
+function distinct(people) {
+  const times = new Map();
+  for (const { name } of people) times.set(name, (times.get(name) ?? 0) + 1);
+  return people.map((one) => (times.get(one.name) > 1 ? { ...one, name: `${one.name} (${one.handle ?? one.id})` } : one));
 }

@@ -69,7 +69,9 @@ function restoreFocus(node, focus) {
   if (focus !== null) node.querySelector(`[data-focus="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
 }
 
-/** Run `work` at most once at a time; calls during a run cause one more run after it. */
+const PAUSE = 60;
+
+/** Run `work` at most once at a time; calls during a run cause one more run, a moment after it. */
 export function coalesced(work) {
   let running = null;
   let again = false;
@@ -83,6 +85,7 @@ export function coalesced(work) {
         do {
           again = false;
           await work();
+          if (again) await new Promise((resolve) => setTimeout(resolve, PAUSE));
         } while (again);
       } finally {
         running = null;

@@ -11,6 +11,7 @@ import { SlackChat } from "./slack_chat.js";
 import { TelegramChat } from "./telegram_chat.js";
 import { TicketsPane } from "./tickets_pane.js";
 
+const TROUBLE_AGAIN = 5000;
 const NOTICE_LASTS = 9000;
 const byId = (id) => document.getElementById(id);
 
@@ -52,7 +53,7 @@ const live = new Live({
 
 /** Read everything; on the first opening of an empty sandbox make the first people. */
 async function begin() {
-  await Promise.all([slack.refresh(), telegram.refresh(), readDesk()]);
+  await Promise.all([slack.refresh(), telegram.refresh()]);
   const unreadable = slack.failure ?? telegram.failure;
   if (unreadable === null && isEmpty(slack.chat, telegram.chat)) await people();
 }
@@ -63,18 +64,7 @@ async function people() {
   } catch (error) {
     notify(`The first people are not all here: ${error.message}`, "cast");
   }
-  await Promise.all([slack.refresh(), telegram.refresh()]);
-  slack.render();
-  telegram.render();
-}
-
-async function readDesk() {
-  try {
-    await desk.load();
-    tickets.list.agents = desk.agents;
-  } catch {
-    setTimeout(readDesk, 3000); // the tickets pane says that the API does not answer
-  }
+  await Promise.all([slack.settle(), telegram.settle()]);
 }
 
 /** Show where a ticket's customer wrote. */
@@ -143,3 +133,4 @@ byId("help").addEventListener("click", help);
 turnTo(["slack", "telegram", "tickets"].includes(recall("pane")) ? recall("pane") : "slack");
 live.start();
 tickets.start();
+setInterval(() => document.hidden || Promise.all([slack.readTrouble(), telegram.readTrouble()]), TROUBLE_AGAIN);

@@ -34,6 +34,10 @@ export class SlackChat {
       .map((user) => ({ id: user.id, name: nameOf(user), handle: user.name, desk: user.staff }));
   }
 
+  nameOf(id) {
+    return id === this.bot ? "Okno" : this.#name(id);
+  }
+
   personKey(person) {
     return `slack:${person}`;
   }
@@ -186,6 +190,12 @@ export class SlackChat {
 
   placeKinds = [["public", "Public channel"], ["private", "Private channel"]];
 
+  /** Why Okno doesn't hear of what is said, in words; null when all is well. */
+  async trouble() {
+    const { deliveries } = await call("GET", `${BASE}/deliveries?state=retrying&limit=1`);
+    return deliveries.length > 0 ? "Okno isn’t taking Slack’s events. Slack tries again by itself; “make status” says what runs." : null;
+  }
+
   /** A happening as `{what: message|change|gone|world, place, author, message}`; null when nothing is to be shown. */
   interpret(event) {
     switch (event.kind) {
@@ -200,7 +210,7 @@ export class SlackChat {
       case "event_finished":
       case "subscription_disabled":
         return event.state === "failed" || event.kind === "subscription_disabled"
-          ? { what: "undelivered", reason: "Slack could not deliver an event to Okno: ingest-slack didn’t take it." }
+          ? { what: "undelivered", reason: "Slack gave up delivering an event to Okno: ingest-slack didn’t take it." }
           : null;
       default:
         return { what: "world" };

@@ -32,6 +32,11 @@ export class TelegramChat {
       .map((user) => ({ id: String(user.id), name: nameOf(user), handle: user.username, desk: false }));
   }
 
+  nameOf(id) {
+    const known = this.users.get(id);
+    return known ? nameOf(known) : id === String(this.bot?.id) ? "Okno" : id;
+  }
+
   personKey(person) {
     return `telegram:${person}`;
   }
@@ -161,6 +166,16 @@ export class TelegramChat {
   }
 
   placeKinds = [["group", "Group"], ["forum", "Forum with topics"]];
+
+  /** See SlackChat.trouble. */
+  async trouble() {
+    const { pending, webhook } = await call("GET", `${BASE}/webhook`);
+    if (pending === 0 || webhook === null) return null;
+    const { deliveries } = await call("GET", `${BASE}/deliveries?limit=1`);
+    const last = deliveries.at(-1);
+    if (!last || (last.error === null && last.status < 300)) return null;
+    return "Okno isn’t taking Telegram’s updates. Telegram tries again by itself; “make status” says what runs.";
+  }
 
   /** See SlackChat.interpret. */
   interpret(event) {

@@ -9,13 +9,12 @@ const PAGE = 50;
 const MOST = 200;
 
 export class TicketList {
-  constructor({ open, refresh }) {
-    Object.assign(this, { open, refresh });
+  constructor({ desk, open, refresh }) {
+    Object.assign(this, { desk, open, refresh });
     this.filter = { status: "", platform: "", assignee: "" };
     this.limit = PAGE;
     this.tickets = null;
     this.counts = { status: {}, assignee: {} };
-    this.agents = [];
     this.more = false;
     this.unfiltered = null;
     this.#build();
@@ -23,9 +22,9 @@ export class TicketList {
 
   #build() {
     const choose = (name) => (event) => this.#filter({ [name]: event.target.value });
-    this.statuses = h("div", { class: "statuses", role: "group", "aria-label": "Status" });
-    this.platform = h("select", { "aria-label": "Platform", onchange: choose("platform") });
-    this.assignee = h("select", { "aria-label": "Assignee", onchange: choose("assignee") });
+    this.statuses = h("div", { class: "statuses", role: "group", "aria-label": "Which tickets to show" });
+    this.platform = h("select", { "aria-label": "From where", onchange: choose("platform") });
+    this.assignee = h("select", { "aria-label": "Whose tickets", onchange: choose("assignee") });
     this.items = h("ul", { class: "ticket-list", "aria-label": "Tickets" });
     this.blank = h("div", { class: "blank" });
     this.element = h(
@@ -69,7 +68,7 @@ export class TicketList {
       h("button", { type: "button", class: `status-filter ${one.key ? `status-${one.key}` : ""}`, "aria-pressed": String(one.on),
         "data-focus": "status", onclick: () => this.#filter({ status: one.key }) }, one.text, h("span", { class: "count" }, String(one.count))));
     fillSelect(this.platform, [["", "Slack and Telegram"], ["slack", "Slack"], ["telegram", "Telegram"]], this.filter.platform);
-    const people = this.agents.map((agent) => [agent.id, agent.name]);
+    const people = this.desk.agents.map((agent) => [agent.id, agent.name]);
     fillSelect(this.assignee, [["", "Everybody’s"], ["none", "Nobody’s"], ...people], this.filter.assignee);
   }
 
@@ -97,7 +96,7 @@ export class TicketList {
         h("p", { class: "quiet" }, "The chats work on; this pane tries again by itself."),
         h("button", { type: "button", onclick: () => this.refresh() }, "Try again"));
     }
-    if (this.tickets === null) return h("p", { class: "empty" }, "Loading …");
+    if (this.tickets === null) return h("p", { class: "empty later" }, "Loading …");
     if (this.more && this.limit < MOST) {
       return h("button", { type: "button", class: "plain earlier", onclick: () => { this.limit = Math.min(MOST, this.limit * 2); this.refresh(); } }, "Show older tickets");
     }

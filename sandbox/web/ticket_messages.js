@@ -12,7 +12,7 @@ const KINDS = { note: "note, not shown to the customer", automatic: "automatic a
 /** `item`: `{message, editing}`; `act`: edit, cancel, save, remove, decide. */
 export function messageNode({ message, editing }, act) {
   const moment = Date.parse(message.created_at);
-  const kind = KINDS[message.context ? "context" : message.kind];
+  const kind = KINDS[message.context ? "context" : message.kind] ?? (byDeskInChat(message) ? "written in the chat" : null);
   const classes = ["message", `by-${message.author.kind}`, message.internal && "note", message.deleted_at && "deleted"];
   return h(
     "li",
@@ -28,6 +28,8 @@ export function messageNode({ message, editing }, act) {
     message.kind === "reply" && !message.deleted_at && !editing ? tools(message, act) : null,
   );
 }
+
+const byDeskInChat = (message) => message.kind === "chat" && message.author.kind === "agent";
 
 function text(message) {
   const content = message.kind === "chat" ? rich(message.text, message.author.kind === "customer" ? "plain" : "markdown") : rich(message.text, "markdown");

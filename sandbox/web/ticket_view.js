@@ -20,6 +20,7 @@ export class TicketView {
     this.history = null;
     this.tab = "messages";
     this.editing = null;
+    this.changes = Promise.resolve();
     this.composer = new TicketComposer({ desk, ondone: () => this.refresh() });
     this.#build();
   }
@@ -33,7 +34,7 @@ export class TicketView {
     this.quick = h("div", { class: "row quick" });
     this.tags = h("div", { class: "tags" });
     this.pings = h("ul", { class: "pings" });
-    this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Of this ticket" });
+    this.tabs = h("div", { class: "tabs", role: "group", "aria-label": "What to show" });
     this.log = h("ol", { class: "log", role: "log", "aria-live": "polite", "aria-label": "Messages of the ticket", tabindex: "0" });
     this.past = h("ol", { class: "history", "aria-label": "History of the ticket", hidden: true });
     this.scroller = h("div", { class: "scroller" }, this.log, this.past);
@@ -55,10 +56,10 @@ export class TicketView {
     );
   }
 
-  show(id) {
+  /** `ticket` is what the list knows of it, so that most of it is there at once. */
+  show(id, ticket) {
     if (id === this.id) return;
-    Object.assign(this, { id, ticket: null, messages: null, history: null, editing: null, tab: "messages" });
-    this.composer.show(null);
+    Object.assign(this, { id, ticket, messages: null, history: null, editing: null, tab: "messages" });
     this.render();
     if (id !== null) this.head.focus({ preventScroll: true });
   }
@@ -88,8 +89,20 @@ export class TicketView {
     this.problem.hidden = !failure;
   }
 
+  /** Change fields, one change after the other: each is based on what the one before left. `fieldsOf(ticket)`. */
+  #change(fieldsOf) {
+    const { id } = this;
+    const done = this.changes.then(async () => {
+      if (id !== this.id) return;
+      const changed = await api.change(this.ticket, fieldsOf(this.ticket));
+      if (id === this.id && changed.version >= this.ticket.version) Object.assign(this, { ticket: changed, history: null });
+    });
+    this.changes = done.catch(() => {});
+    return done;
+  }
+
   async #set(fields) {
-    await this.#try(() => api.change(this.ticket, fields));
+    await this.#try(() => this.#change(() => fields));
     this.render();
   }
 
@@ -104,6 +117,7 @@ export class TicketView {
 
   render() {
     const { ticket } = this;
+    this.head.title = ticket?.subject ?? "";
     this.head.textContent = ticket ? `#${ticket.number} ${ticket.subject || "(no text)"}` : "Loading …";
     this.element.classList.toggle("loading", ticket === null);
     if (ticket === null) {
@@ -112,6 +126,7 @@ export class TicketView {
       replaceAll(this.quick);
       replaceAll(this.tags);
       replaceAll(this.pings);
+      this.composer.show(null);
       return;
     }
     this.#renderState(ticket);
@@ -143,25 +158,29 @@ export class TicketView {
       h("button", { type: "button", "data-focus": one.status, onclick: () => this.#set({ status: one.status }) }, one.label));
     replaceAll(this.tags, ticket.tags.map((tag) =>
       h("span", { class: "tag" }, tag, h("button", { type: "button", class: "tiny", "aria-label": `Remove the tag ${tag}`, "data-focus": `tag ${tag}`,
-        onclick: () => this.#set({ tags: ticket.tags.filter((one) => one !== tag) }) }, icon("close")))),
-    h("button", { type: "button", class: "plain", "data-focus": "tag", onclick: () => this.#addTag(ticket) }, "Add tag"));
+        onclick: () => this.#removeTag(tag) }, icon("close")))),
+    h("button", { type: "button", class: "plain", "data-focus": "tag", onclick: () => this.#addTag() }, "Add tag"));
     replaceAll(this.pings, ticket.pings.map((ping) => h("li", {}, h("b", {}, ping.name), ` was asked at ${atClock(Date.parse(ping.at))}: `,
       ping.answered_at ? `answered after ${between(ping.at, ping.answered_at)}` : "no answer yet")));
     this.pings.hidden = ticket.pings.length === 0;
   }
 
-  async #addTag(ticket) {
+  async #addTag() {
     await ask({
       title: "Add a tag", fields: [{ name: "tag", label: "Tag" }], action: "Add",
-      submit: async ({ tag }) => api.change(ticket, { tags: [...ticket.tags, tag.trim()] }),
+      submit: ({ tag }) => this.#change((ticket) => ({ tags: [...ticket.tags, tag.trim()] })),
     });
     await this.refresh();
+  }
+
+  #removeTag(tag) {
+    return this.#try(() => this.#change((ticket) => ({ tags: ticket.tags.filter((one) => one !== tag) })));
   }
 
   #renderTabs() {
     const tabs = [["messages", "Messages"], ["history", "History"]].map(([key, label]) => ({ key, label, on: key === this.tab }));
     renderList(this.tabs, tabs, (one) => one.key, (one) =>
-      h("button", { type: "button", role: "tab", "aria-selected": String(one.on), "data-focus": one.key, onclick: () => this.#turn(one.key) }, one.label));
+      h("button", { type: "button", "aria-pressed": String(one.on), "data-focus": one.key, onclick: () => this.#turn(one.key) }, one.label));
     this.log.hidden = this.tab !== "messages";
     this.past.hidden = this.tab !== "history";
   }

@@ -1,5 +1,5 @@
 // The third pane: the list of tickets, or one of them. It follows the pipeline: soon after anything happened in a chat
-// it looks several times, otherwise now and then, never two looks at once and none while the page is hidden.
+// it looks several times, otherwise now and then; never two looks at once, and none while the page is hidden.
 
 import { coalesced } from "./dom.js";
 import { TicketList } from "./ticket_list.js";
@@ -7,8 +7,9 @@ import { TicketView } from "./ticket_view.js";
 import * as api from "./tickets_api.js";
 
 const CALM = 2000;
-const SOON = [120, 300, 600, 1000, 1600, 2600];
+const SOON = [120, 180, 300, 400, 600, 1000];
 const KNOWN = 200;
+const DESK_STAYS = 10_000;
 
 export class TicketsPane {
   /** `desk`: who is on the desk; `visit(ticket)` shows a ticket's conversation in its chat; `onchange` when tickets changed. */
@@ -18,37 +19,55 @@ export class TicketsPane {
     this.byPlace = new Map();
     this.places = "";
     this.failure = null;
-    this.list = new TicketList({ open: (id) => this.open(id), refresh: () => this.look() });
+    this.list = new TicketList({ desk, open: (id) => this.open(id), refresh: () => this.look() });
     this.view = new TicketView({ desk, notify, visit, back: () => this.close(), refresh: () => this.look() });
     this.root.append(this.list.element, this.view.element);
     this.look = coalesced(() => this.#look());
     this.timer = null;
+    this.waits = [];
+    this.deskRead = 0;
     this.#show();
   }
 
-  start() {
-    const turn = async () => {
-      if (!document.hidden) await this.look();
-      this.timer = setTimeout(turn, CALM);
-    };
+  async start() {
     document.addEventListener("visibilitychange", () => document.hidden || this.look());
-    return turn();
+    await this.#turn();
+  }
+
+  async #turn() {
+    if (!document.hidden) await this.look();
+    this.#sleep();
+  }
+
+  #sleep() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#turn(), this.waits.shift() ?? CALM);
   }
 
   /** Something happened in a chat: its ticket changes within moments. */
   expect() {
-    for (const wait of SOON) setTimeout(() => document.hidden || this.look(), wait);
+    if (this.failure !== null) return;
+    const waiting = this.waits.length > 0;
+    this.waits = [...SOON];
+    if (!waiting) this.#sleep();
   }
 
   async #look() {
     try {
-      await Promise.all([this.#readList(), this.view.read()]);
+      await Promise.all([this.#readList(), this.view.read(), this.#readDesk()]);
       this.failure = null;
     } catch (error) {
       this.failure = error.message;
     }
     this.list.render(this.failure);
     this.view.explain(this.failure);
+  }
+
+  async #readDesk() {
+    if (Date.now() - this.deskRead < DESK_STAYS) return;
+    await this.desk.load();
+    this.deskRead = Date.now();
+    this.onchange();
   }
 
   async #readList() {
@@ -79,7 +98,7 @@ export class TicketsPane {
   open(id) {
     this.current = id;
     this.root.dispatchEvent(new CustomEvent("opened", { bubbles: true }));
-    this.view.show(id);
+    this.view.show(id, this.list.tickets?.find((ticket) => ticket.id === id) ?? null);
     this.#show();
     return this.look();
   }
@@ -87,7 +106,7 @@ export class TicketsPane {
   close() {
     const last = this.current;
     this.current = null;
-    this.view.show(null);
+    this.view.show(null, null);
     this.#show();
     this.list.focus(last);
   }

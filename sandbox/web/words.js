@@ -57,6 +57,7 @@ export function changeText(entry) {
 /** The changed fields as `[name, old, new]`, as far as they can be said in a line. */
 export function changedFields(entry, agents) {
   return Object.entries(entry.changes)
+    .filter(([, change]) => JSON.stringify(change?.old) !== JSON.stringify(change?.new))
     .map(([name, change]) => [name.replaceAll("_", " "), said(name, change?.old, agents), said(name, change?.new, agents)])
     .filter(([, before, after]) => before !== null && after !== null);
 }
