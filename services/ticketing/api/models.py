@@ -212,8 +212,11 @@ class SourceJson(BaseModel):
 
 
 class DeliveryJson(BaseModel):
-    state: str = Field(examples=["queued", "sending", "sent", "unknown", "failed", "cancelled"])
-    operation: str = Field(description="What the state is about: post, edit or delete.")
+    state: str = Field(
+        description="Of the post.", examples=["queued", "sending", "sent", "unknown", "failed", "cancelled"]
+    )
+    operation: str = Field(description="What was heard of last: post, edit or delete.")
+    operation_state: str = Field(description="Of that operation; `error` is its error.")
     attempts: int
     error: str | None = Field(description="What happened and what to do.")
     error_code: str | None

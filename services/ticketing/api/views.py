@@ -102,6 +102,7 @@ def _delivery(delivery: Delivery) -> DeliveryJson:
     return DeliveryJson(
         state=delivery.state,
         operation=delivery.operation,
+        operation_state=delivery.operation_state,
         attempts=delivery.attempts,
         error=delivery.error,
         error_code=delivery.error_code,

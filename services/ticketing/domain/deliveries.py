@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from contracts.chat_receipts_v1 import DeliveryChanged, DeliveryState
+from contracts.chat_receipts_v1 import DeliveryChanged, DeliveryState, Operation
 from contracts.ticket_commands_v1 import RecordAutomaticAnswer
 from contracts.ticket_events_v1 import Actor, ActorKind, Cause, Change, ChangeKind
 from services.ticketing.domain.book import Book
@@ -29,7 +29,9 @@ def apply_receipt(
     delivered = replace(message, delivery=after_receipt(message.delivery, receipt))
     ticket = book.tickets[message.ticket_id]
     cause = Cause(kind="receipt", id=receipt.record_id, actor=NOTIFIER)
-    more = {"delivery": Change(old=message.delivery.state, new=receipt.state.value)}
+    what = "delivery" if receipt.operation is Operation.POST else f"delivery.{receipt.operation.value}"
+    old = message.delivery.state if receipt.operation is Operation.POST else None
+    more = {what: Change(old=old, new=receipt.state.value)}
     after = advance(ticket, at, {})
     book.record(
         change_of(
@@ -47,10 +49,12 @@ def apply_receipt(
 
 
 def after_receipt(delivery: Delivery, receipt: DeliveryChanged) -> Delivery:
-    """Message keys, once known, stay: a failed edit doesn't take the post back."""
+    """Message keys, once known, stay. The error is that of the operation heard of last."""
+    of_post = receipt.operation is Operation.POST
     return Delivery(
-        state=receipt.state.value,
+        state=receipt.state.value if of_post else delivery.state,
         operation=receipt.operation.value,
+        operation_state=receipt.state.value,
         attempts=receipt.attempts,
         error_code=None if receipt.error is None else receipt.error.code,
         error=None if receipt.error is None else printable(receipt.error.text),
@@ -109,7 +113,7 @@ LEGAL: dict[str, tuple[DeliveryState, ...]] = {
     "delete": (QUEUED, SENDING, SENT, UNKNOWN, FAILED),
     "resend": (UNKNOWN, FAILED),
     "confirm": (UNKNOWN,),
-    "cancel": (QUEUED, SENDING, FAILED),
+    "cancel": (QUEUED, SENDING, UNKNOWN, FAILED),
 }
 """In which states of its delivery an agent may ask what of a reply."""
 

@@ -173,7 +173,10 @@ def instruct(
     check_instruction(message, operation)
     delivery = message.delivery or Delivery()
     if operation == "resend":  # so that a second click is refused before the first one's receipt
-        message = replace(message, delivery=replace(delivery, state="queued", error_code=None, error=None))
+        requeued = replace(
+            delivery, state="queued", operation="post", operation_state="queued", error_code=None, error=None
+        )
+        message = replace(message, delivery=requeued)
     more = {"delivery": Change(old=delivery.state, new=f"{operation} requested")}
     after = advance(ticket, at, {})
     return change_of(

@@ -68,10 +68,15 @@ class AuthorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The fate of a reply. `version` is that of the latest receipt; 0 before the first."""
+    """The fate of a reply. `version` is that of the latest receipt; 0 before the first.
+
+    `state` is the post's. A later edit or deletion is the `operation` that was heard of last, with its own state: it
+    failing doesn't take the post back.
+    """
 
     state: str = "queued"
     operation: str = "post"
+    operation_state: str = "queued"
     attempts: int = 0
     error_code: str | None = None
     error: str | None = None

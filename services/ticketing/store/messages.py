@@ -67,6 +67,7 @@ def _delivery(row: asyncpg.Record) -> Delivery | None:
     return Delivery(
         state=row["delivery_state"],
         operation=row["delivery_operation"],
+        operation_state=row["delivery_operation_state"] or row["delivery_state"],
         attempts=row["delivery_attempts"],
         error_code=row["delivery_error_code"],
         error=row["delivery_error"],
@@ -102,6 +103,7 @@ _CHANGING: tuple[Column[Message], ...] = (
     Column("reaction_count", "int", lambda m: len(m.reactions)),
     Column("delivery_state", "text", _of_delivery("state")),
     Column("delivery_operation", "text", _of_delivery("operation")),
+    Column("delivery_operation_state", "text", _of_delivery("operation_state")),
     Column("delivery_attempts", "int", _of_delivery("attempts")),
     Column("delivery_error_code", "text", _of_delivery("error_code")),
     Column("delivery_error", "text", _of_delivery("error")),

@@ -76,6 +76,22 @@ async def test_receipts_tell_the_fate_and_old_ones_are_dropped(desk: Desk) -> No
     assert (await desk.ticket(ticket["id"]))["version"] == 4
 
 
+async def test_a_failed_edit_does_not_take_the_post_back(desk: Desk) -> None:
+    ticket = await desk.opened(PLACE)
+    reply = await desk.reply(ticket["id"])
+    path = f"/v1/tickets/{ticket['id']}/replies/{reply['id']}"
+    await desk.apply(receipt(reply["id"], 1, "sent", message_keys=(POSTED,)))
+    await desk.http.patch(path, json={"text": "better"})
+    error = DeliveryError(code="edit_window_closed", text="Too late to edit.")
+    await desk.apply(receipt(reply["id"], 2, "failed", operation=Operation.EDIT, error=error))
+
+    _, message = await desk.messages(ticket["id"])
+    delivery = message["delivery"]
+    assert (delivery["state"], delivery["operation"], delivery["operation_state"]) == ("sent", "edit", "failed")
+    assert (delivery["error"], delivery["message_key"]) == ("Too late to edit.", POSTED)
+    problem(await desk.http.post(f"{path}/resend"), 409, "illegal-delivery-state")
+
+
 async def test_a_failure_says_what_to_do_and_can_be_sent_again(desk: Desk) -> None:
     ticket = await desk.opened(PLACE)
     reply = await desk.reply(ticket["id"])

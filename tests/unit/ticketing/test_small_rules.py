@@ -68,7 +68,7 @@ def test_only_legal_instructions_are_given(operation: str, state: str) -> None:
         "delete": {"queued", "sending", "sent", "unknown", "failed"},
         "resend": {"unknown", "failed"},
         "confirm": {"unknown"},
-        "cancel": {"queued", "sending", "failed"},
+        "cancel": {"queued", "sending", "unknown", "failed"},
     }
     reply = Message("rpl_1", "tkt_1", MessageKind.REPLY, AuthorKind.AGENT, "x", AT, delivery=Delivery(state=state))
     if state in legal[operation]:
