@@ -16,7 +16,7 @@ SANDBOX = "sandbox"
 _STABLE_HTTP = {"sandbox": 8700, "ticketing-api": 8701, "ingest-slack": 8702, "ingest-telegram": 8703}
 _PASSED_ON = (
     "KAFKA_S", "OTEL_", "TRACE_", "LOG_", "DRAIN_", "FAULT_", "ROUTER_", "TICKETING_", "NOTIFIER_", "INGEST_",
-    "SANDBOX_", "SLACK_TIMEOUT_", "TELEGRAM_TIMEOUT_",
+    "SANDBOX_", "SLACK_TIMEOUT_", "TELEGRAM_TIMEOUT_", "SETTLING_",
 )  # fmt: skip
 _NOT_PASSED_ON = {"TICKETING_WORKERS"}
 
