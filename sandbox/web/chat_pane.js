@@ -209,13 +209,12 @@ export class ChatPane {
       submit: async ({ name, role }) => {
         const person = await this.chat.addPerson({ name: name.trim(), desk: role });
         if (role) await this.desk.add(name.trim(), role, this.chat.personKey(person));
+        await this.readWorld();
+        this.become(person);
         return person;
       },
     });
-    if (id === null) return;
-    await this.readWorld();
-    this.become(id);
-    this.composer.focus();
+    if (id !== null) this.composer.focus();
   }
 
   async #newPlace() {
@@ -223,12 +222,14 @@ export class ChatPane {
       title: `New ${this.chat.groupWord} in ${this.chat.title}`,
       fields: [{ name: "name", label: "Name" }, { name: "kind", label: "Kind", options: this.chat.placeKinds }],
       action: "Create",
-      submit: (values) => this.chat.addPlace(this.person, values),
+      submit: async (values) => {
+        const made = await this.chat.addPlace(this.person, values);
+        await this.readWorld();
+        await this.go(made);
+        return made;
+      },
     });
-    if (place === null) return;
-    await this.readWorld();
-    await this.go(place);
-    this.composer.focus();
+    if (place !== null) this.composer.focus();
   }
 
   // --- what a person does --------------------------------------------------------------------------------------
