@@ -30,7 +30,7 @@ from chassis.error_text import describe
 from chassis.errors import Fate, Transient, cause_of, fate_of
 from chassis.faults import fault_point
 from chassis.group_offsets import GroupOffsets
-from chassis.kafka import make_consumer
+from chassis.kafka import make_consumer, stop_consumer
 from chassis.logs import get_logger
 from chassis.records import Decode, Polled, Record, is_compacted
 from chassis.settings import KafkaSettings
@@ -39,6 +39,7 @@ from contracts.codec import decode as decode_record
 __all__ = ["Consumer", "Handle", "Record"]
 
 POLL_MS = 1000
+LINGER_MS = 3
 TURN_SECONDS = 1.0
 STOP_SECONDS = 5.0
 REBALANCE_PAUSE = 0.05
@@ -105,6 +106,7 @@ class Consumer:
         """What this process reads; None before the first assignment and between two."""
         self._next: dict[TopicPartition, int] = {}
         """The offset from which each partition's next records are fetched."""
+        self._seeks = 0
         self._seek_all = False
         """Something failed: read again from the stored positions."""
         self._commit_pending = False
@@ -157,8 +159,12 @@ class Consumer:
     # --- joining and parting ---------------------------------------------------------------------------------------
 
     async def _join(self) -> AIOKafkaConsumer | None:
-        """Start a member; None when stopped meanwhile. Kafka may be away for a while."""
-        failures, since = 0, self._clock.monotonic()
+        """Start a member; None when stopped meanwhile. Kafka may be away for a while.
+
+        A static member that comes back gets the partitions that it had, even if it reads other topics by now. Then it
+        has to leave for good once, so that the group shares all topics anew.
+        """
+        failures, since, shared = 0, self._clock.monotonic(), False
         while not self._stopping.is_set():
             consumer = make_consumer(self._settings, group=self.name, instance=self._process)
             consumer.subscribe(
@@ -177,8 +183,14 @@ class Consumer:
                 return None
             error = starting.exception()
             if error is None:
-                return consumer
-            await self._part(consumer)
+                if shared or not await self._reads_new_topics():
+                    return consumer
+                shared = True
+                log.info("group_left_for_new_topics", consumer=self.name, topics=self._topics)
+                await self._part(consumer, for_good=True)
+                continue
+            # An assignment with a topic that isn't read any more breaks aiokafka's coordination.
+            await self._part(consumer, for_good=isinstance(error, KafkaError) and not error.retriable)
             failures += 1
             pause = self._backoff.pause(failures, self._clock.monotonic() - since)
             log.warning("consumer_not_started", consumer=self.name, error=describe(error), failures=failures)
@@ -187,16 +199,24 @@ class Consumer:
             await self._rest(pause)
         return None
 
-    async def _part(self, consumer: AIOKafkaConsumer) -> None:
-        """Disconnect. A static member doesn't leave its group: its successor gets the same partitions at once."""
-        self._owned = None
+    async def _reads_new_topics(self) -> bool:
+        """Whether earlier versions of this consumer have read, but not all of today's topics."""
+        async with self._database.pool.acquire() as connection:
+            known = await positions.known_topics(connection, self.name)
+        return bool(known) and not known.issuperset(self._topics)
+
+    async def _part(self, consumer: AIOKafkaConsumer, *, for_good: bool = False) -> None:
+        """Disconnect. A static member doesn't leave its group: its successor gets the same partitions at once.
+
+        `for_good` does leave it.
+        """
+        self._owned = self._assigned = None
         if self._poll is not None:
             self._poll.cancel()
             await asyncio.wait({self._poll})
             self._poll = None
         try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await consumer.stop()
+            await stop_consumer(consumer, seconds=STOP_SECONDS, leave=for_good)
         except (TimeoutError, KafkaError) as error:
             log.info("consumer_left_untidily", consumer=self.name, error=describe(error))
 
@@ -270,7 +290,7 @@ class Consumer:
     async def _fetch(self, consumer: AIOKafkaConsumer) -> Polled:
         """What is there, or nothing when it is time to look around. A poll under way is kept for the next turn."""
         if self._poll is None:
-            self._poll = asyncio.create_task(consumer.getmany(timeout_ms=POLL_MS, max_records=self._max_records))
+            self._poll = asyncio.create_task(self._gather(consumer))
         if not self._poll.done():
             woken = asyncio.create_task(self._woken.wait())
             await asyncio.wait({self._poll, woken}, timeout=TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -280,6 +300,26 @@ class Consumer:
         poll, self._poll = self._poll, None
         polled: Polled = poll.result()
         return polled if self._owned is not None else {}
+
+    async def _gather(self, consumer: AIOKafkaConsumer) -> Polled:
+        """What is there, or what comes first.
+
+        When records waited already, this process is the slow one: then one more fetch is worth its millisecond, as
+        fewer and larger batches cost less. What was taken before a seek is left out: it comes again.
+        """
+        limit, seeks = self._max_records, self._seeks
+        polled: Polled = await consumer.getmany(timeout_ms=0, max_records=limit)
+        if not polled:
+            first: Polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=limit)
+            return first
+        left = limit - sum(map(len, polled.values()))
+        if left > 0:
+            more: Polled = await consumer.getmany(timeout_ms=LINGER_MS, max_records=left)
+            if self._seeks != seeks:
+                return more
+            for tp, raws in more.items():
+                polled.setdefault(tp, []).extend(raws)
+        return polled
 
     def _forget_poll(self) -> None:
         """What was fetched before a seek is fetched again; a poll still under way will see the new positions."""
@@ -327,6 +367,7 @@ class Consumer:
         for tp, offset in offsets.items():
             consumer.seek(tp, offset)
             self._next[tp] = offset
+        self._seeks += 1
         self._forget_poll()
 
     # --- a batch ---------------------------------------------------------------------------------------------------

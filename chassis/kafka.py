@@ -106,6 +106,24 @@ def make_consumer(settings: KafkaSettings, *, group: str | None, instance: str |
     )
 
 
+async def stop_consumer(consumer: AIOKafkaConsumer, *, seconds: float, leave: bool) -> None:
+    """Disconnect. With `leave`, leave the group too, which aiokafka does for dynamic members only.
+
+    Raises KafkaError, and TimeoutError after `seconds`.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - there is no public way
+    if coordinator is not None and leave:
+        coordinator._group_instance_id = None  # noqa: SLF001
+    try:
+        async with asyncio.timeout(seconds):
+            await consumer.stop()
+    finally:
+        # What ended the coordination was raised by the consumer already.
+        task = getattr(coordinator, "_coordination_task", None)
+        if task is not None and task.done() and not task.cancelled():
+            task.exception()
+
+
 async def cluster_id(settings: KafkaSettings) -> str:
     """Which cluster the brokers belong to. Raises KafkaError."""
     client = AIOKafkaClient(**connection_options(settings), request_timeout_ms=10_000)

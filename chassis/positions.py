@@ -160,6 +160,12 @@ async def load(
     }
 
 
+async def known_topics(connection: Connection, consumer: str) -> set[str]:
+    """The topics of which a consumer has positions."""
+    rows = await connection.fetch("SELECT DISTINCT topic FROM positions WHERE consumer = $1", consumer)
+    return {row["topic"] for row in rows}
+
+
 async def create(connection: Connection, consumer: str, offsets: Mapping[TopicPartition, int], cluster_id: str) -> None:
     """Store first positions; another process may have been quicker, its rows stay."""
     topics, numbers = _columns(list(offsets))

@@ -145,3 +145,21 @@ async def test_a_member_without_a_partition_is_ready_and_stops_when_asked(world:
         await eventually(settled)
         [idle] = [member for member in members if not member.partitions]
         assert idle.last_turn_age() < 5
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "replaced"])
+async def test_a_member_that_comes_back_with_other_topics_gets_all_of_them_and_no_other(
+    world: World, topic: Any, change: str
+) -> None:
+    other = await topic("other", partitions=PARTITIONS)
+    before = [world.topic, other] if change == "removed" else [world.topic]
+    after = {"added": [world.topic, other], "removed": [world.topic], "replaced": [other]}[change]
+
+    for topics in (before, after):
+        async with world.consuming(topics=topics) as consumer:
+
+            async def ready(consumer: Any = consumer) -> bool:
+                return bool(consumer.ready())
+
+            await eventually(ready)
+            assert consumer.partitions == {(name, number) for name in topics for number in range(PARTITIONS)}
