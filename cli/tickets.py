@@ -24,7 +24,9 @@ def list_tickets(
     as_json: Json = False,
 ) -> None:
     """List tickets, the latest change first."""
-    items = pages("/tickets", limit, status=status, queue=queue, assignee=assignee, platform=platform)
+    items = pages(
+        "/tickets", limit, status=status, queue=queue, assignee=assignee, platform=platform, sort="-updated_at"
+    )
     if as_json:
         show_json(items)
         return
