@@ -1,10 +1,11 @@
 """Named places where a test can kill, stop, hold or break a process. Off, and free of cost, unless FAULT_POINTS is set.
 
-    FAULT_POINTS="router.committed=kill,ticketing.relayed=stop@2,x=error:Message,y=hold:/run/okno/go"
+    FAULT_POINTS="router.committed=kill,ticketing.relayed=stop@2,x=error:Message,y=hold:/run/okno/go,z=file:/run/okno/z"
 
 Before a fault acts, `FAULT_DIRECTORY/<name>.reached` is written: a test can assert that the point was reached.
 Actions: `kill` (SIGKILL), `stop` (SIGSTOP), `error[:text]`, `transient[:text]`, `data[:text]` (exceptions of that
-fate), `hold:<file>` (waits until the file exists). `@n` acts at the n-th time only; without it, every time.
+fate), `hold:<file>` (waits until the file exists), `file:<file>` (once the file exists, takes it away and does what it
+says: a running process can be broken). `@n` acts at the n-th time only; without it, every time.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ def _parse(text: str) -> tuple[str, _Fault]:
     name, equals, rest = text.partition("=")
     rest, at, turn = rest.partition("@")
     action, _, detail = rest.partition(":")
-    known = action in {"kill", "stop", "error", "transient", "data", "hold"}
-    if not (name and equals and known) or (at and not turn.isdigit()) or (action == "hold" and not detail):
+    known = action in {"kill", "stop", "error", "transient", "data", "hold", "file"}
+    if not (name and equals and known) or (at and not turn.isdigit()) or (action in {"hold", "file"} and not detail):
         raise ValueError(f"FAULT_POINTS: {text!r} isn't name=action[:detail][@turn] with a known action")
     return name, _Fault(action, detail, int(turn) if at else None)
 
@@ -74,22 +75,37 @@ async def fault_point(name: str) -> None:
     fault.count += 1
     if fault.turn is not None and fault.count != fault.turn:
         return
+    action, detail = fault.action, fault.detail
+    if action == "file":
+        action, _, detail = _taken(Path(detail)).partition(":")
+        if not action:
+            return
     if _directory is not None:
         _mark(_directory / f"{name}.reached")
-    match fault.action:
+    match action:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "stop":
             os.kill(os.getpid(), signal.SIGSTOP)
         case "error":
-            raise RuntimeError(fault.detail or name)
+            raise RuntimeError(detail or name)
         case "transient":
-            raise Transient(fault.detail or name)
+            raise Transient(detail or name)
         case "data":
-            raise DataError("fault", fault.detail or name)
+            raise DataError("fault", detail or name)
         case _:
-            while not Path(fault.detail).exists():  # noqa: ASYNC240 - the test is another process
+            while not Path(detail).exists():  # noqa: ASYNC240 - the test is another process
                 await asyncio.sleep(0.01)
+
+
+def _taken(path: Path) -> str:
+    """What a file says; it is removed. Empty when there is none."""
+    try:
+        said = path.read_text()
+        path.unlink()
+    except FileNotFoundError:
+        return ""
+    return said.strip()
 
 
 def _mark(path: Path) -> None:

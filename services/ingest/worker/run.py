@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from chassis import metrics, outbox
+from chassis.backoff import Backoff
 from chassis.consumer import Record
 from chassis.database import Connection, Database
 from chassis.error_text import describe
+from chassis.errors import Fate, cause_of, fate_of
 from chassis.logs import get_logger
 from contracts.base import RecordModel
 from contracts.chat import Channel
@@ -44,10 +46,19 @@ async def note_wishes(records: Sequence[Record], connection: Connection) -> None
 class JobLoop:
     """Runs due jobs, a few at once. Without a platform's token its jobs wait."""
 
-    def __init__(self, database: Database, slack: SlackReads | None, telegram: TelegramCalls | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        slack: SlackReads | None,
+        telegram: TelegramCalls | None,
+        *,
+        backoff: Backoff | None = None,
+    ) -> None:
         self._database = database
         self._slack = slack
         self._telegram = telegram
+        self._backoff = backoff or Backoff()
+        self._unfinished: list[Job] = []
         self._last_turn = time.monotonic()
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
@@ -64,19 +75,47 @@ class JobLoop:
         self._woken.set()
 
     async def run(self) -> None:
+        """Until `stop`. Raises when the database stays away."""
+        failures, since = 0, 0.0
         while not self._stopping.is_set():
             self._last_turn = time.monotonic()
             self._woken.clear()
-            async with self._database.transaction() as connection:
-                taken = await jobs.take(connection, AT_ONCE)
-            if taken:
-                await asyncio.gather(*(self._run(job) for job in taken))
-                continue
             try:
-                async with asyncio.timeout(IDLE_SECONDS):
-                    await self._woken.wait()
-            except TimeoutError:
+                worked = await self._turn()
+            except Exception as error:
+                if fate_of(error) is not Fate.TRANSIENT:
+                    raise
+                failures, since = failures + 1, since or time.monotonic()
+                pause = self._backoff.pause(failures, time.monotonic() - since)
+                log.warning("jobs failed", cause=cause_of(error), error=describe(error), failures=failures)
+                if pause is None:
+                    raise
+                await self._rest(pause)
                 continue
+            failures, since = 0, 0.0
+            if not worked:
+                await self._rest(IDLE_SECONDS)
+
+    async def _turn(self) -> bool:
+        """Run what is due; False when nothing is. What a failure leaves undone is due again at the next turn."""
+        async with self._database.transaction() as connection:
+            for job in self._unfinished:
+                await jobs.postpone(connection, job, 0)
+            taken = await jobs.take(connection, AT_ONCE)
+        self._unfinished = list(taken)
+        results = await asyncio.gather(*(self._run(job) for job in taken), return_exceptions=True)
+        failed = [(job, result) for job, result in zip(taken, results, strict=True) if result is not None]
+        self._unfinished = [job for job, _ in failed]
+        for _, error in failed:
+            raise error
+        return bool(taken)
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
 
     async def _run(self, job: Job) -> None:
         """Never raises for what a platform answers: one job's trouble is not another's."""

@@ -50,7 +50,19 @@ async def test_a_held_point_goes_on_when_the_file_is_there(tmp_path: Path) -> No
     await held
 
 
-@pytest.mark.parametrize("points", ["a", "a=", "=kill", "a=explode", "a=kill@x", "a=hold"])
+async def test_a_point_does_once_what_a_file_says_when_it_is_there(tmp_path: Path) -> None:
+    order = tmp_path / "order"
+    faults.configure(f"a=file:{order}", tmp_path)
+    await fault_point("a")
+    assert not (tmp_path / "a.reached").exists()
+    order.write_text("error:broken\n")
+    with pytest.raises(RuntimeError, match="broken"):
+        await fault_point("a")
+    assert (tmp_path / "a.reached").exists()
+    await fault_point("a")
+
+
+@pytest.mark.parametrize("points", ["a", "a=", "=kill", "a=explode", "a=kill@x", "a=hold", "a=file"])
 def test_what_cannot_be_understood_is_refused(points: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="FAULT_POINTS"):
         faults.configure(points, tmp_path)
