@@ -75,26 +75,30 @@ async def fault_point(name: str) -> None:
     fault.count += 1
     if fault.turn is not None and fault.count != fault.turn:
         return
-    action, detail = fault.action, fault.detail
-    if action == "file":
-        action, _, detail = _taken(Path(detail)).partition(":")
-        if not action:
+    if fault.action == "file":
+        said = _taken(Path(fault.detail))
+        if not said:
             return
+        _, fault = _parse(f"{name}={said}")
     if _directory is not None:
         _mark(_directory / f"{name}.reached")
-    match action:
+    await _act(name, fault)
+
+
+async def _act(name: str, fault: _Fault) -> None:
+    match fault.action:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "stop":
             os.kill(os.getpid(), signal.SIGSTOP)
         case "error":
-            raise RuntimeError(detail or name)
+            raise RuntimeError(fault.detail or name)
         case "transient":
-            raise Transient(detail or name)
+            raise Transient(fault.detail or name)
         case "data":
-            raise DataError("fault", detail or name)
+            raise DataError("fault", fault.detail or name)
         case _:
-            while not Path(detail).exists():  # noqa: ASYNC240 - the test is another process
+            while not Path(fault.detail).exists():  # noqa: ASYNC240 - the test is another process
                 await asyncio.sleep(0.01)
 
 
