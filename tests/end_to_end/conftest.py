@@ -10,6 +10,7 @@ from sandbox.stack.options import StackOptions
 from sandbox.stack.progress import SILENT
 from sandbox.stack.stack import Stack
 from tests.conftest import run_aside
+from tests.end_to_end.support import faults
 from tests.end_to_end.support import town as towns
 from tests.end_to_end.support.town import Town
 
@@ -21,13 +22,13 @@ IMPATIENT = {"SLACK_TIMEOUT_SECONDS": "2", "TELEGRAM_TIMEOUT_SECONDS": "2", "SET
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole of Okno with two routers."""
+    """The whole of Okno with two routers, breakable at every fault point."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ELSEWHERE:
             environment.delenv(name, raising=False)
-        options = StackOptions(
-            state=tmp_path_factory.mktemp("stack"), stable_ports=False, routers=2, extra_env={"notifier": IMPATIENT}
-        )
+        state = tmp_path_factory.mktemp("stack")
+        env = {"notifier": IMPATIENT, **faults.environment(state / "breaking")}
+        options = StackOptions(state=state, stable_ports=False, routers=2, extra_env=env)
         running = Stack(options, progress=SILENT)
         run_aside(running.start)
         yield running
@@ -41,4 +42,4 @@ async def town(stack: Stack) -> AsyncIterator[Town]:
         try:
             yield made
         finally:
-            await made.faults.mend_all()
+            made.faults.disarm()

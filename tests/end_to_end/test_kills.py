@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
-from chassis.faults import CONSUMER_POINTS, RELAY_POINTS
+import chassis.faults
 from contracts import keys
+from sandbox.stack.paths import ROOT
+from tests.end_to_end.support.faults import POINTS, consumer_points, relay_points
 from tests.end_to_end.support.talk import Talk
 from tests.end_to_end.support.town import Town
 from tests.end_to_end.support.waiting import until, until_none
@@ -15,12 +18,12 @@ from tests.end_to_end.support.waiting import until, until_none
 MOST_TALKS = 40
 
 
-def consumer_points(prefix: str) -> list[str]:
-    return [point.replace("<consumer>", prefix) for point in CONSUMER_POINTS]
-
-
-def relay_points(prefix: str = "relay") -> list[str]:
-    return [point.replace("<relay>", prefix) for point in RELAY_POINTS]
+def test_every_fault_point_of_the_source_is_known_here() -> None:
+    files = [path for folder in ("chassis", "services") for path in (ROOT / folder).rglob("*.py")]
+    named = {name for path in files for name in re.findall(r'fault_point\(f?"([^"]+)"\)', path.read_text())}
+    templates = {f"{{self._fault_prefix}}.{point.partition('.')[2]}" for point in chassis.faults.POINTS}
+    assert named == templates | {point for points in POINTS.values() for point in points if point in named}
+    assert templates <= named
 
 
 async def talks_until_fallen(town: Town, process: str, point: str) -> list[Talk]:
@@ -33,7 +36,7 @@ async def talks_until_fallen(town: Town, process: str, point: str) -> list[Talk]
             talks.append(talk)
             await talk.says()
             await talk.says()
-        return await town.faults.has_fallen(process, point)
+        return town.faults.has_fallen(process, point)
 
     await until(write, what=f"{process} killed at {point}", seconds=30)
     return talks
@@ -46,7 +49,7 @@ async def test_ingest_killed_between_publishing_and_acknowledging(town: Town, pl
     talk = await (town.slack() if platform == "slack" else town.telegram())
     await talk.says()
     await talk.in_ticket()
-    await town.faults.arm(process, point)
+    town.faults.arm(process, point)
     await talk.says()
     await town.faults.fallen(process, point)
     await talk.says()
@@ -61,7 +64,7 @@ async def test_ingest_killed_between_publishing_and_acknowledging(town: Town, pl
 
 @pytest.mark.parametrize("point", [*consumer_points("router"), "router.published", *relay_points("router")])
 async def test_router_killed(town: Town, point: str) -> None:
-    await town.faults.arm("router-0", point)
+    town.faults.arm("router-0", point)
     talks = await talks_until_fallen(town, "router-0", point)
     for talk in talks:
         await talk.says()
@@ -74,7 +77,7 @@ async def test_router_killed(town: Town, point: str) -> None:
 @pytest.mark.parametrize("point", [*consumer_points("ticketing"), *relay_points()])
 async def test_ticketing_worker_killed(town: Town, point: str) -> None:
     """`ticketing.polled` and `.handled` are also "receipt sent but not applied", for what comes next."""
-    await town.faults.arm("ticketing-worker-0", point)
+    town.faults.arm("ticketing-worker-0", point)
     talks = await talks_until_fallen(town, "ticketing-worker-0", point)
     for talk in talks:
         await talk.says()
@@ -91,7 +94,7 @@ async def test_ticketing_worker_killed_with_a_receipt_in_hand(town: Town, point:
     await talk.says()
     await talk.ticket()
     await town.quiet.wait()
-    await town.faults.arm("ticketing-worker-0", point)
+    town.faults.arm("ticketing-worker-0", point)
     await talk.answered()  # the API writes it; the worker's relay hands it on, and its consumer gets only the receipt
     await town.faults.fallen("ticketing-worker-0", point)
     await talk.answered()
@@ -103,8 +106,8 @@ async def test_ticketing_worker_killed_with_a_receipt_in_hand(town: Town, point:
 async def test_ticketing_worker_killed_with_a_dead_letter_in_hand(town: Town, point: str) -> None:
     talk = await town.slack()
     await talk.says()
-    await town.faults.arm("ticketing-worker-0", point)
-    await town.log.write("chat.replies.v1", [b"not JSON"], key=talk.channel_key)
+    town.faults.arm("ticketing-worker-0", point)
+    await town.log.write("chat.replies.v1", [(b"not JSON", [])], key=talk.channel_key)
     town.poison = 1
     await town.faults.fallen("ticketing-worker-0", point)
     await town.faults.mend("ticketing-worker-0")
@@ -118,7 +121,7 @@ async def test_ticketing_api_killed_with_a_reply_in_hand(town: Town, point: str)
     talk = await town.slack()
     await talk.says()
     await talk.ticket()
-    await town.faults.arm("ticketing-api", point)
+    town.faults.arm("ticketing-api", point)
 
     async def mended() -> None:
         await town.faults.fallen("ticketing-api", point)
@@ -134,7 +137,7 @@ async def test_notifier_killed(town: Town, point: str) -> None:
     for talk in talks:
         await talk.says()
         await talk.ticket()
-    await town.faults.arm("notifier-0", point)
+    town.faults.arm("notifier-0", point)
     await talks[0].answered()
     await town.faults.fallen("notifier-0", point)
     for talk in talks:
@@ -150,7 +153,7 @@ async def test_notifier_killed_after_a_post_to_slack(town: Town, point: str) -> 
     talk = await town.slack()
     await talk.says()
     await talk.ticket()
-    await town.faults.arm("notifier-0", point)
+    town.faults.arm("notifier-0", point)
     await talk.answered()
     await town.faults.fallen("notifier-0", point)
     assert len(await talk.chat()) == 1, "it was posted before the kill"
@@ -164,7 +167,7 @@ async def test_notifier_killed_after_a_post_to_telegram_that_nobody_recorded(tow
     talk = await town.telegram()
     await talk.says()
     await talk.ticket()
-    await town.faults.arm("notifier-0", "notifier.posted")
+    town.faults.arm("notifier-0", "notifier.posted")
     unknown = await talk.answered()
     await town.faults.fallen("notifier-0", "notifier.posted")
     await talk.answered()
@@ -184,7 +187,7 @@ async def test_notifier_killed_after_recording_a_post_to_telegram(town: Town) ->
     talk = await town.telegram()
     await talk.says()
     await talk.ticket()
-    await town.faults.arm("notifier-0", "notifier.recorded")
+    town.faults.arm("notifier-0", "notifier.recorded")
     await talk.answered()
     await town.faults.fallen("notifier-0", "notifier.recorded")
     await talk.answered()
@@ -195,7 +198,7 @@ async def test_notifier_killed_after_recording_a_post_to_telegram(town: Town) ->
 @pytest.mark.parametrize("point", consumer_points("ingest-worker"))
 async def test_ingest_worker_killed_with_a_wish_in_hand(town: Town, point: str) -> None:
     """The customer's name is looked up all the same."""
-    await town.faults.arm("ingest-worker", point)
+    town.faults.arm("ingest-worker", point)
     talk = await town.slack()
     await talk.says()
     await town.faults.fallen("ingest-worker", point)
@@ -208,7 +211,7 @@ async def test_ingest_worker_killed_with_a_wish_in_hand(town: Town, point: str) 
 
 @pytest.mark.parametrize("point", relay_points())
 async def test_ingest_worker_killed_with_a_profile_on_its_way(town: Town, point: str) -> None:
-    await town.faults.arm("ingest-worker", point)
+    town.faults.arm("ingest-worker", point)
     talk = await town.telegram()
     await talk.says()
     await town.faults.fallen("ingest-worker", point)

@@ -13,11 +13,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from contracts.topics import TOPICS
 from sandbox.stack.paths import ROOT
 from tests.end_to_end.support.quiet import READERS
 from tests.end_to_end.support.town import Town
 
-POISON = (b"\xff\xfe\x00 not UTF-8 \xc3\x28", b'{"not": JSON', b'{"valid": "JSON", "but": "no contract"}')
+VALUES = (b"\xff\xfe\x00 not UTF-8 \xc3\x28", b'{"not": JSON', b'{"valid": "JSON", "but": "no contract"}')
+CAUSES = Counter({"bad_value": 3, "header_not_utf8": 1, "unknown_type": 1, "bad_time": 1, "header_missing": 1})
+POISONS = CAUSES.total()
 PROCESSES = {
     "router": ("router-0", "router-1"),
     "ticketing": ("ticketing-worker-0",),
@@ -43,9 +46,21 @@ async def one_batch(town: Town, topic: str) -> AsyncIterator[None]:
             process.resume()
 
 
+def poison_of(topic: str) -> list[tuple[bytes, list[tuple[str, bytes]]]]:
+    """Values and headers of which each breaks the contract in one way."""
+    fine = {
+        "ce_id": b"poison", "ce_type": TOPICS[topic].models[0].TYPE.encode(), "ce_source": b"test",
+        "ce_time": b"2026-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    broken: list[dict[str, bytes]] = [
+        fine | {"ce_source": b"\xff"}, fine | {"ce_type": b"okno.nothing.v1"}, fine | {"ce_time": b"noon"}, {},
+    ]  # fmt: skip
+    return [*((value, [*fine.items()]) for value in VALUES), *((b"{}", [*headers.items()]) for headers in broken)]
+
+
 async def poison(town: Town, topic: str, key: str) -> None:
-    await town.log.write(topic, POISON, key=key)
-    town.poison += len(POISON) * len(readers(topic))
+    await town.log.write(topic, poison_of(topic), key=key)
+    town.poison += POISONS * len(readers(topic))
 
 
 async def check(town: Town, topic: str) -> None:
@@ -54,9 +69,10 @@ async def check(town: Town, topic: str) -> None:
     letters = await town.dead_letters()
     assert {one["topic"] for one in letters} == {topic}
     assert {one["state"] for one in letters} == {"waiting"}
-    assert Counter(one["consumer"] for one in letters) == dict.fromkeys(readers(topic), len(POISON))
+    assert Counter(one["consumer"] for one in letters) == dict.fromkeys(readers(topic), POISONS)
+    assert Counter(one["cause"] for one in letters) == {cause: n * len(readers(topic)) for cause, n in CAUSES.items()}
     offsets = {(one["partition"], one["offset"]) for one in letters}
-    assert len(offsets) == len(POISON)
+    assert len(offsets) == POISONS
 
 
 async def test_chat_events(town: Town) -> None:
@@ -67,7 +83,7 @@ async def test_chat_events(town: Town) -> None:
         await town.written(topic, talk.channel_key, 1)
         await poison(town, topic, talk.channel_key)
         await talk.says()
-        await town.written(topic, talk.channel_key, 2 + len(POISON))
+        await town.written(topic, talk.channel_key, 2 + POISONS)
     await talk.says()
     await check(town, topic)
 
@@ -84,7 +100,7 @@ async def test_chat_requests(town: Town) -> None:
             talk = await town.slack(channel)
             await talk.says("an announcement", by=colleague)
             await talk.says("a question about it")
-            await town.written(topic, talk.channel_key, 1 + number * (1 + len(POISON)))
+            await town.written(topic, talk.channel_key, 1 + number * (1 + POISONS))
             if number == 0:
                 await poison(town, topic, talk.channel_key)
     await check(town, topic)
@@ -113,7 +129,7 @@ async def test_ticket_commands(town: Town) -> None:
         await town.written(topic, talk.channel_key, 1)
         await poison(town, topic, talk.channel_key)
         await talk.says()
-        await town.written(topic, talk.channel_key, 2 + len(POISON))
+        await town.written(topic, talk.channel_key, 2 + POISONS)
     await talk.answered()
     await check(town, topic)
 
@@ -129,7 +145,7 @@ async def test_ticket_events(town: Town) -> None:
         await town.written(topic, ticket, 2)
         await poison(town, topic, ticket)
         await town.change(ticket, status="closed")
-        await town.written(topic, ticket, 3 + len(POISON))
+        await town.written(topic, ticket, 3 + POISONS)
     await check(town, topic)
     async with town.database() as connection:
         row = await connection.fetchrow("SELECT version, status FROM router.tickets WHERE ticket_id = $1", ticket)
@@ -161,9 +177,9 @@ async def test_desk_policy(town: Town) -> None:
     before = (await town.clients.api("GET", "/policy"))["document"]
     try:
         async with one_batch(town, topic):
-            await town.clients.api("PUT", "/policy", {"reopen_within": "1h"})
+            await town.clients.api("PUT", "/policy", {"defaults": {"reopen_within": "1h"}})
             await poison(town, topic, "poison")
-            last = await town.clients.api("PUT", "/policy", {"reopen_within": "2h"})
+            last = await town.clients.api("PUT", "/policy", {"defaults": {"reopen_within": "2h"}})
         await check(town, topic)
         async with town.database() as connection:
             assert await connection.fetchval("SELECT version FROM router.policy") == last["version"]
@@ -181,7 +197,7 @@ async def test_chat_replies(town: Town) -> None:
         await town.written(topic, talk.channel_key, 1)
         await poison(town, topic, talk.channel_key)
         await talk.answered()
-        await town.written(topic, talk.channel_key, 2 + len(POISON))
+        await town.written(topic, talk.channel_key, 2 + POISONS)
     await check(town, topic)
 
 
@@ -221,7 +237,7 @@ async def _okno(town: Town, *arguments: str) -> str:
 
 async def test_the_command_line_lists_replays_and_discards_dead_letters(town: Town) -> None:
     """What is replayed goes to the end of its topic; still poison, it comes back as a new dead letter."""
-    await town.log.write("chat.replies.v1", [b"not JSON"], key="slack:C0POISON")
+    await town.log.write("chat.replies.v1", [(b"not JSON", [])], key="slack:C0POISON")
     town.poison = 1
     await town.check()
     (letter,) = await town.dead_letters()

@@ -12,7 +12,6 @@ from tests.end_to_end.support.town import Town
 from tests.end_to_end.support.waiting import until
 
 MOST_TALKS = 40
-ONCE = "stop@1"
 
 
 async def until_stopped(town: Town, process: str, point: str, act: Callable[[Town], Awaitable[object]]) -> None:
@@ -21,7 +20,7 @@ async def until_stopped(town: Town, process: str, point: str, act: Callable[[Tow
 
     async def stopped() -> bool:
         nonlocal acts
-        if town.faults.reached(point):
+        if town.faults.reached(process, point):
             return True
         if acts < MOST_TALKS:
             acts += 1
@@ -59,7 +58,7 @@ async def test_consumers_stopped_inside_their_transactions_beyond_the_database_s
             "router-0": "router.handled",
         }
         for process, point in sleepers.items():
-            await town.faults.arm(process, point, ONCE)
+            town.faults.arm(process, point, "stop")
             await until_stopped(town, process, point, answered_talk if process == "notifier-0" else two_lines)
         for talk in talks:
             await talk.says()
@@ -79,7 +78,7 @@ async def test_a_relay_stopped_beyond_its_lease(town: Town, point: str) -> None:
     talk = await two_lines(town)
     await talk.ticket()
     await town.quiet.wait()
-    await town.faults.arm("ticketing-worker-0", point, ONCE)
+    town.faults.arm("ticketing-worker-0", point, "stop")
     async with replica(town.stack, "ticketing-worker"):
         await talk.answered()
         await town.faults.stopped("ticketing-worker-0", point)
@@ -99,7 +98,7 @@ async def test_a_notifier_stopped_beyond_its_lease(town: Town, point: str) -> No
     await talk.ticket()
     await town.quiet.wait()
     async with replica(town.stack, "notifier"):
-        await town.faults.arm("notifier-0", point, ONCE)
+        town.faults.arm("notifier-0", point, "stop")
         await until_stopped(town, "notifier-0", point, answered_talk)
         for one in list(town.talks):
             await one.answered()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import orjson
 
-from tests.end_to_end.support.talk import Talk
+from contracts import keys
+from tests.end_to_end.support.talk import Line, Talk
 from tests.end_to_end.support.town import Town
 
 HELD_SECONDS = 1.0
@@ -66,12 +68,31 @@ async def test_an_edit_and_a_deletion_that_overtake_their_message_on_slack(town:
     assert await types_in_order(town, deleted) == [posted, changed, gone, posted]
 
 
-async def test_an_edit_that_overtakes_its_message_on_telegram(town: Town) -> None:
+async def telegram_webhook(town: Town, update: dict[str, Any]) -> None:
+    """Post an update as Telegram does."""
+    telegram = town.clients.info.telegram
+    headers = {"x-telegram-bot-api-secret-token": telegram.secret_token}
+    answer = await town.http.post(telegram.webhook_url, json=update, headers=headers)
+    assert answer.status_code == 200
+
+
+async def test_an_edit_that_comes_before_its_message_on_telegram(town: Town) -> None:
     talk = await town.telegram()
     await talk.says()
+    user = {"id": int(talk.customer), "is_bot": False, "first_name": "Ivan"}
+    now = int(time.time())
+    message = {
+        "message_id": int(talk.lines[0].id) + 1, "from": user, "chat": {"id": user["id"], "type": "private"},
+        "date": now, "text": "first words",
+    }  # fmt: skip
+    edited = {**message, "text": "better words", "edit_date": now + 1}
     await town.quiet.wait()
-    await telegram_fault(town, "delay", seconds=HELD_SECONDS, count=1, chat_id=int(talk.channel), update_kind="message")
-    await talk.edits(await talk.says("first words"), "better words")
+    await telegram_webhook(town, {"update_id": 2, "edited_message": edited})
+    await telegram_webhook(town, {"update_id": 1, "message": message})
+    key = keys.message_key(talk.channel_key, str(message["message_id"]))
+    talk.lines.append(
+        Line(key, str(message["message_id"]), f"telegram:{talk.customer}", "better words", ["first words"])
+    )
     await town.check()
     posted, changed = "okno.chat.message_posted.v1", "okno.chat.message_edited.v1"
     assert await types_in_order(town, talk) == [posted, changed, posted]

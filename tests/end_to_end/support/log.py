@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from contracts.topics import TOPICS, dead_topic
 
@@ -17,55 +16,75 @@ ALL = [TopicPartition(name, n) for topic in TOPICS.values() for n in range(topic
 Offsets = dict[TopicPartition, int]
 
 
-@dataclass(slots=True)
 class Log:
     """Reads without a group: nobody's positions move."""
 
-    bootstrap_servers: str
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._servers = bootstrap_servers
+        self._consumer: AIOKafkaConsumer | None = None
 
-    @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap_servers, enable_auto_commit=False, auto_offset_reset="none",
-            max_partition_fetch_bytes=8 * 1024 * 1024,
-        )  # fmt: skip
-        try:
-            await consumer.start()
-            yield consumer
-        finally:
+    async def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
             await consumer.stop()
+
+    async def _reader(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._servers,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                max_partition_fetch_bytes=8 * 1024 * 1024,
+            )
+            try:
+                await consumer.start()
+            except BaseException:
+                await consumer.stop()
+                raise
+            self._consumer = consumer
+        return self._consumer
 
     async def ends(self) -> Offsets:
         """The next offset of every partition of Okno's topics. KafkaError while Kafka is away."""
-        async with self._reader() as consumer:
+        consumer = await self._reader()
+        try:
             return dict(await consumer.end_offsets(ALL))
+        except KafkaError:
+            await self.close()
+            raise
 
     async def since(self, mark: Mapping[TopicPartition, int], topic: str) -> list[Any]:
         """The records of a topic from the mark to its present end, partition by partition, in order."""
         partitions = [tp for tp in ALL if tp.topic == topic]
+        consumer = await self._reader()
+        ends = await consumer.end_offsets(partitions)
         found: list[Any] = []
-        async with self._reader() as consumer:
-            ends = await consumer.end_offsets(partitions)
-            starts = await consumer.beginning_offsets(partitions)
-            for tp in partitions:
-                begin = max(mark.get(tp, 0), starts[tp])
-                if begin >= ends[tp]:
-                    continue
-                consumer.assign([tp])
-                consumer.seek(tp, begin)
-                while await consumer.position(tp) < ends[tp]:
-                    read = (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
-                    found += [record for record in read if record.offset < ends[tp]]
+        for tp in partitions:
+            begin = mark.get(tp, 0)
+            if begin >= ends[tp]:
+                continue
+            consumer.assign([tp])
+            consumer.seek(tp, begin)
+            while begin < ends[tp]:
+                for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, []):
+                    begin = record.offset + 1
+                    if record.offset < ends[tp]:
+                        found.append(record)
+                begin = max(begin, await consumer.position(tp))
         return found
 
     async def write(
-        self, topic: str, values: Sequence[bytes | None], *, key: str, headers: Sequence[tuple[str, bytes]] = ()
+        self,
+        topic: str,
+        values: Sequence[tuple[bytes | None, Sequence[tuple[str, bytes]]]],
+        *,
+        key: str,
     ) -> None:
-        """Publish values as they are, in order, on the partition of the key."""
-        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap_servers, acks="all", enable_idempotence=True)
+        """Publish values with headers as they are, in order, on the partition of the key."""
+        producer = AIOKafkaProducer(bootstrap_servers=self._servers, acks="all", enable_idempotence=True)
         await producer.start()
         try:
-            for value in values:
+            for value, headers in values:
                 await producer.send_and_wait(topic, value, key=key.encode(), headers=list(headers))
         finally:
             await producer.stop()

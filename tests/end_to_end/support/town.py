@@ -34,7 +34,7 @@ class Town:
         self.log = log
         self.mark = mark
         self.quiet = Quiet(stack.info, http, log)
-        self.faults = Faults(stack)
+        self.faults = Faults(stack, stack.state / "breaking")
         self.talks: list[Talk] = []
         self.poison = 0
 
@@ -155,9 +155,12 @@ def _unique() -> str:
 async def town(stack: Stack) -> AsyncIterator[Town]:
     """A town in which nothing of earlier tests is under way any more."""
     timeout = httpx.Timeout(30, connect=5)
-    async with httpx.AsyncClient(trust_env=False, timeout=timeout) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=timeout) as http:
         log = Log(stack.info.kafka.bootstrap_servers)
         made = Town(stack, http, {}, log)
         await made.calm_platforms()
-        made.mark = await log.ends()
-        yield made
+        try:
+            made.mark = await log.ends()
+            yield made
+        finally:
+            await log.close()
