@@ -260,7 +260,7 @@ async def test_too_many_dead_letters_stop_the_consumer_with_its_position_unmoved
         await world.until_position(4)
     await world.produce([b"data"] * 20)
     for _ in range(2):  # a restart doesn't drain it either
-        with pytest.raises(TooManyDeadLetters, match="okno dead-letters allow app app.in"):
+        with pytest.raises(TooManyDeadLetters, match=r"okno dead-letters allow app app.in"):
             await world.make_consumer(dead_letter_limit=limit).run()
         assert await world.position() == 4
         assert await dead_letters(world) == []
