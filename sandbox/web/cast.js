@@ -1,7 +1,6 @@
 // The first people: when both workspaces are empty a newcomer finds somebody to be and somewhere to write.
 
 import { call } from "./http.js";
-import { remember } from "./memory.js";
 
 const AGENT = "Vera Lind";
 
@@ -42,5 +41,5 @@ async function inTelegram(telegram) {
 async function onDesk(desk, mentor, specialist) {
   await desk.add("Boris Hale", "mentor", mentor);
   await desk.add("Dana Roth", "agent", specialist);
-  remember("agent", await desk.add(AGENT, "agent", null));
+  await desk.add(AGENT, "agent", null);
 }

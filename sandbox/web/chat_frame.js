@@ -38,9 +38,8 @@ export class ChatFrame {
     );
   }
 
-  /** Customers and the desk's people, each with a hint if their dialog has something new. */
   showPeople(customers, desk, person) {
-    const one = ({ id, name, waiting }) => [id, waiting ? `${name} (new)` : name];
+    const one = ({ id, name }) => [id, name];
     const groups = [{ label: "Customers", options: customers.map(one) }, { label: "The desk", options: desk.map(one) }];
     const filled = groups.filter((group) => group.options.length > 0);
     fillSelect(this.who, filled.length ? filled : [["", "nobody yet"]], person ?? "");
@@ -56,8 +55,11 @@ export class ChatFrame {
       place.unread ? h("span", { class: "badge", "aria-label": `${place.unread} unread` }, String(place.unread)) : null));
   }
 
-  /** What keeps messages from Okno, what its bot doesn't hear here, and which ticket the dialog has. */
-  showNote(trouble, deafness, ticket) {
+  /**
+   * What keeps messages from Okno (`trouble`), what its bot doesn't hear here (`deafness`), which ticket the dialog has,
+   * and for which other people (`news`: `{id, name, place}`) an answer waits.
+   */
+  showNote({ trouble, deafness, ticket, news }) {
     replaceAll(
       this.note,
       trouble ? h("span", { class: "trouble", role: "alert" }, trouble) : null,
@@ -66,8 +68,10 @@ export class ChatFrame {
       ticket ? h("span", {}, "This dialog’s ticket:") : null,
       ticket ? h("button", { type: "button", class: `chip status-${ticket.status}`, "data-focus": "ticket",
         onclick: () => this.act.open(ticket.id) }, `#${ticket.number}`) : null,
+      news.map((one) => h("button", { type: "button", class: "plain", "data-focus": `news ${one.id}`,
+        onclick: () => this.act.visit(one.id, one.place) }, `New for ${one.name}`)),
     );
-    this.note.hidden = !trouble && !deafness && !ticket;
+    this.note.hidden = !trouble && !deafness && !ticket && news.length === 0;
   }
 
   showMessages(view) {

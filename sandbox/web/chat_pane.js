@@ -8,6 +8,7 @@ import { deletedHere } from "./gone.js";
 import { recall, remember } from "./memory.js";
 
 const PAGE = 200;
+const NEWS = 3;
 const ROLES = [
   ["", "A customer"], ["agent", "On the desk: agent"], ["mentor", "On the desk: mentor"],
   ["coordinator", "On the desk: coordinator"], ["lead", "On the desk: lead"],
@@ -240,6 +241,7 @@ export class ChatPane {
       platform: chat.platform,
       person: () => this.person,
       become: (person) => this.become(person),
+      visit: (person, place) => this.visit(person, place, null),
       enter: (place) => this.go(place).then(() => this.composer.focus()),
       newPerson: () => this.#newPerson(),
       newPlace: () => this.#newPlace(),
@@ -299,10 +301,13 @@ export class ChatPane {
   }
 
   async #send(text) {
-    const place = await this.chat.post(this.person, this.place, text, { thread: this.thread });
+    const from = this.place;
+    const place = await this.chat.post(this.person, from, text, { thread: this.thread });
+    this.drafts.delete(from);
+    if (this.place !== from) return; // somebody went elsewhere meanwhile
+    this.composer.text = "";
     if (!this.chat.threads) this.thread = null;
-    if (place !== this.place) Object.assign(this, { place, messages: null });
-    this.drafts.delete(place);
+    if (place !== from) Object.assign(this, { place, messages: null });
     await this.readMessages();
     if (this.thread === null) this.frame.toBottom();
   }
@@ -341,20 +346,30 @@ export class ChatPane {
     return person.desk || this.desk.has(this.chat.personKey(person.id));
   }
 
-  #hasNews(person) {
-    return person.id !== this.person && this.chat.places(person.id).some((place) => place.kind === "dialog" && this.unread.has(place.id));
+  /** People with something new in a dialog that you, as somebody else, don't see. */
+  #newsOfOthers(people) {
+    if (this.unread.size === 0) return [];
+    return people.filter((person) => person.id !== this.person).flatMap(({ id, name }) => {
+      const place = this.chat.places(id).find((one) => one.kind === "dialog" && this.unread.has(one.id));
+      return place ? [{ id, name, place: place.id }] : [];
+    });
   }
 
   render() {
     const { chat, frame } = this;
-    const people = distinct(chat.people()).map((person) => ({ ...person, waiting: this.unread.size > 0 && this.#hasNews(person) }));
+    const people = distinct(chat.people());
     const places = chat.places(this.person);
     const place = places.find((one) => one.id === this.place);
     const dialog = place?.kind === "dialog";
     const channelKey = place ? chat.channelKey(place.id) : "";
     frame.showPeople(people.filter((one) => !this.#onDesk(one)), people.filter((one) => this.#onDesk(one)), this.person);
     frame.showPlaces(places.map((one) => ({ ...one, here: one === place, unread: this.unread.get(one.id) ?? 0 })));
-    frame.showNote(this.trouble, place ? chat.deafness(place) : null, dialog ? this.tickets.of(channelKey) : null);
+    frame.showNote({
+      trouble: this.trouble,
+      deafness: place ? chat.deafness(place) : null,
+      ticket: dialog ? this.tickets.of(channelKey) : null,
+      news: this.#newsOfOthers(people).slice(0, NEWS),
+    });
     frame.showMessages({
       messages: this.gone.with(this.place, this.messages ?? []),
       person: this.person,

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
 export class Composer {
-  /** `onsend(text)` may throw; its message is then shown below and the text kept. */
+  /** `onsend(text)` empties the composer when the text was taken, or throws: its message is then shown below. */
   constructor({ label, sendLabel = "Send", onsend, onescape, onup }) {
     this.onsend = onsend;
     this.area = h("textarea", {
@@ -63,7 +63,6 @@ export class Composer {
     try {
       await this.onsend(text);
       this.explain(null);
-      if (this.text === text) this.text = "";
     } catch (error) {
       this.explain(error.message);
     } finally {

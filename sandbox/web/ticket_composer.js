@@ -15,7 +15,8 @@ export class TicketComposer {
     Object.assign(this, { desk, ondone });
     this.ticket = null;
     this.kind = "replies";
-    this.agent = recall("agent");
+    this.agent = null;
+    this.chosen = recall("agent");
     this.mentions = new Set();
     this.drafts = new Map();
     this.attempt = null;
@@ -50,9 +51,7 @@ export class TicketComposer {
 
   render() {
     const { agents } = this.desk;
-    if (!agents.some((agent) => agent.id === this.agent)) {
-      this.agent = (agents.find((agent) => agent.role === "agent") ?? agents[0])?.id ?? null;
-    }
+    this.agent = writer(agents, this.chosen)?.id ?? null;
     fillSelect(this.who, [...(this.agent ? [] : [["", "choose"]]), ...agents.map((agent) => [agent.id, agent.name]), [NEW, "New agent …"]], this.agent ?? "");
     const kinds = [["replies", "Reply"], ["notes", "Note"]].map(([key, label]) => ({ key, label, on: key === this.kind }));
     renderList(this.kinds, kinds, (one) => one.key, (one) =>
@@ -86,7 +85,7 @@ export class TicketComposer {
   }
 
   async #choose() {
-    if (this.who.value !== NEW) this.agent = this.who.value;
+    if (this.who.value !== NEW) this.chosen = this.who.value;
     else {
       const made = await ask({
         title: "New agent",
@@ -95,9 +94,9 @@ export class TicketComposer {
         action: "Add",
         submit: ({ name, role }) => this.desk.add(name.trim(), role, null),
       });
-      if (made) this.agent = made;
+      if (made) this.chosen = made;
     }
-    if (this.agent) remember("agent", this.agent);
+    if (this.chosen) remember("agent", this.chosen);
     delete this.who.dataset.mark;
     this.render();
   }
@@ -108,10 +107,19 @@ export class TicketComposer {
     if (this.kind === "replies" && this.mentions.size > 0) body.mentions = [...this.mentions];
     const mark = JSON.stringify([this.ticket.id, this.kind, body]);
     if (this.attempt?.mark !== mark) this.attempt = { mark, key: newKey() };
-    await api.write(this.ticket, this.kind, body, this.attempt.key);
+    const { ticket } = this;
+    await api.write(ticket, this.kind, body, this.attempt.key);
     this.attempt = null;
+    this.drafts.delete(ticket.id);
+    if (this.ticket?.id === ticket.id) this.composer.text = "";
     this.mentions.clear();
     this.render();
     this.ondone();
   }
+}
+
+/** Whoever was chosen; else an agent, first of all one who works here only and doesn't write in the chats. */
+function writer(agents, chosen) {
+  const here = agents.filter((agent) => agent.role === "agent");
+  return agents.find((agent) => agent.id === chosen) ?? here.find((agent) => agent.identities.length === 0) ?? here[0] ?? agents[0];
 }

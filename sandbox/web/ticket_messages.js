@@ -7,7 +7,7 @@ import { rich } from "./richtext.js";
 import { atClock, inFull } from "./times.js";
 import { deliveryText } from "./words.js";
 
-const KINDS = { note: "note, not shown to the customer", automatic: "automatic answer", context: "from before the ticket" };
+const KINDS = { note: "note for the desk", automatic: "automatic answer", context: "from before the ticket" };
 
 /** `item`: `{message, editing}`; `act`: edit, cancel, save, remove, decide. */
 export function messageNode({ message, editing }, act) {
@@ -61,7 +61,7 @@ function reactions(message) {
 }
 
 function delivery(message, act) {
-  const { state, error } = message.delivery;
+  const { state, operation, operation_state: latest, error } = message.delivery;
   const choices = {
     queued: [["cancel", "Don’t send it"]],
     unknown: [["confirm", "It arrived"], ["resend", "Send again"]],
@@ -69,9 +69,9 @@ function delivery(message, act) {
   }[state] ?? [];
   return h(
     "div",
-    { class: `delivery delivery-${state}` },
+    { class: `delivery delivery-${operation === "post" ? state : latest}` },
     h("span", { class: "state" }, deliveryText(message.delivery)),
-    error && state !== "sent" ? h("span", { class: "why" }, error) : null,
+    error && latest !== "sent" ? h("span", { class: "why" }, error) : null,
     choices.map(([what, label]) => h("button", { type: "button", "data-focus": what, onclick: () => act.decide(message, what) }, label)),
   );
 }

@@ -24,12 +24,13 @@ export const DELIVERIES = {
   cancelled: "cancelled",
 };
 
-const OPERATIONS = { post: "", edit: "edit: ", delete: "deletion: " };
+const OPERATIONS = { edit: "edit", delete: "deletion" };
 
-/** A delivery in words: "delivered", "edit: sending, 3 attempts". */
-export function deliveryText({ state, operation, attempts }) {
-  const tries = attempts > 1 ? `, ${attempts} attempts` : "";
-  return `${OPERATIONS[operation] ?? ""}${DELIVERIES[state] ?? state}${tries}`;
+/** A delivery in words: "delivered", "sending, 3 attempts", "delivered; edit: not delivered". */
+export function deliveryText({ state, operation, operation_state: later, attempts }) {
+  const post = DELIVERIES[state] ?? state;
+  const after = OPERATIONS[operation] ? `; ${OPERATIONS[operation]}: ${DELIVERIES[later] ?? later}` : "";
+  return post + after + (attempts > 1 ? `, ${attempts} attempts` : "");
 }
 
 const KINDS = {
@@ -64,6 +65,7 @@ export function changedFields(entry, agents) {
 
 function said(name, value, agents) {
   if (value === null || value === undefined || value === "") return "none";
+  if (name.startsWith("delivery")) return DELIVERIES[value] ?? value;
   if (name === "status") return STATUSES[value] ?? value;
   if (name.startsWith("assignee")) return agents.find((agent) => agent.id === value)?.name ?? String(value);
   if (Array.isArray(value)) return value.every((one) => typeof one === "string") ? value.join(", ") || "none" : null;

@@ -18,6 +18,7 @@ from sandbox.desk import Desk
 from sandbox.server import Parts, build
 from sandbox.slack.messages import Draft
 from sandbox.slack.model import ChannelType
+from sandbox.telegram.feed import Webhook
 from sandbox.traces.store import TraceStore
 from tests.browser import NARROW, PATIENCE, Window, chromium, window
 
@@ -199,6 +200,16 @@ async def test_a_place_with_something_new_says_so_until_it_is_opened(page: Windo
     await expect(page.message(page.slack, "two")).to_be_visible()
 
 
+async def test_an_answer_to_somebody_else_is_announced_with_a_way_to_them(page: Window, sandbox: Sandbox) -> None:
+    workspace = sandbox.slack.workspace
+    dialog, _ = sandbox.slack.places.open_dialog([workspace.user("tom"), workspace.bot])
+    sandbox.slack.messages.post(dialog, Draft(author=workspace.bot, text="Your invoice, Tom"))
+    await page.slack.get_by_role("button", name="New for Tom Becker").click()
+    await expect(page.message(page.slack, "Your invoice, Tom")).to_be_visible()
+    await expect(page.slack.get_by_role("combobox", name="You are").locator("option:checked")).to_have_text("Tom Becker")
+    await expect(page.slack.get_by_role("button", name="New for")).to_have_count(0)
+
+
 async def test_a_refused_message_stays_where_it_was_typed_with_the_reason(page: Window) -> None:
     async def refuse(route: Route) -> None:
         await route.fulfill(status=400, body=json.dumps({"ok": False, "error": "is_archived"}))
@@ -221,6 +232,22 @@ async def test_the_chats_work_on_while_the_ticketing_api_is_away(page: Window, s
     await expect(page.message(page.slack, "Anybody there?")).to_be_visible()
     sandbox.desk.away = False
     await expect(page.tickets).to_contain_text("No tickets yet.")
+
+
+async def test_it_is_said_that_okno_does_not_take_what_is_written(page: Window, sandbox: Sandbox) -> None:
+    async def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    ingest = web.Application()
+    ingest.add_routes([web.post("/", refuse)])
+    async with TestServer(ingest) as closed:
+        url = str(closed.make_url("/"))
+        sandbox.slack.settings.events_url = url
+        sandbox.telegram.set_webhook(sandbox.telegram.bot(), Webhook(url, None))
+        await page.say(page.slack, "Do you hear me?")
+        await page.say(page.telegram, "And here?")
+        await expect(page.slack.get_by_role("alert")).to_contain_text("Okno isn’t taking Slack’s events")
+        await expect(page.telegram.get_by_role("alert")).to_contain_text("Okno isn’t taking Telegram’s updates")
 
 
 async def test_the_stream_may_break_and_nothing_is_missed(page: Window, sandbox: Sandbox) -> None:
