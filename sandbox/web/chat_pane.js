@@ -82,7 +82,9 @@ export class ChatPane {
     if (found) this.gone.remember(place, found);
     this.render();
     if (stick) this.frame.toBottom();
-    this.frame.announce(this.#news(before, found).filter((one) => one.author.id !== this.person));
+    // At the bottom, only a reply in an older thread is out of sight; the rest has just been scrolled past.
+    const missed = this.#news(before, found).filter((one) => one.author.id !== this.person && (!stick || one.root !== null));
+    this.frame.announce(missed);
   }
 
   /** Messages that were said since the last reading. */
