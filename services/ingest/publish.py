@@ -27,8 +27,10 @@ PUBLISH_SECONDS = 2.0
 MAX_IN_FLIGHT = 2000
 """Payloads being published at once; beyond it the answer is an immediate 503, so that memory stays bounded."""
 
-_BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
-"""What a parser raises on a payload that breaks its own shape (pydantic's ValidationError is a ValueError)."""
+_BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError, RecursionError)
+"""What a pure parser raises on a payload that breaks its own shape: pydantic's ValidationError is a ValueError, and a
+time out of range is an OverflowError or an OSError.
+"""
 
 Parse = Callable[[dict[str, Any], datetime], Parsed]
 log = get_logger(__name__)

@@ -5,11 +5,11 @@ acknowledged only after Kafka has the events.
 """
 
 import asyncio
+import json
 import time
 from typing import Any
 
 import aiohttp
-import orjson
 from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
@@ -71,7 +71,7 @@ class SocketMode:
         payload = request.payload
         if request.type == "events_api" and isinstance(payload, dict):
             try:
-                await self._intake.take(orjson.dumps(payload), payload)
+                await self._intake.take(json.dumps(payload).encode(), payload)
             except Unavailable as error:
                 metrics.webhook_requests.labels("slack", "unavailable").inc()
                 log.warning("envelope not accepted, Slack sends it again", reason=str(error))

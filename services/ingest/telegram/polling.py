@@ -5,9 +5,8 @@
 """
 
 import asyncio
+import json
 import time
-
-import orjson
 
 from chassis import metrics
 from chassis.logs import get_logger
@@ -73,7 +72,7 @@ class Polling:
             stopping.cancel()
         for update in updates:
             try:
-                await self._intake.take(orjson.dumps(update), update)
+                await self._intake.take(json.dumps(update).encode(), update)
             except TooLarge as error:
                 log.warning(
                     "update dropped: its event does not fit a record", update_id=update["update_id"], reason=str(error)

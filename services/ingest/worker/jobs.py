@@ -26,7 +26,7 @@ WHERE job_id IN (SELECT job_id FROM jobs WHERE due_at <= now() ORDER BY due_at L
 RETURNING job_id, kind, payload, attempts, traceparent
 """
 DONE = "DELETE FROM jobs WHERE job_id = $1"
-POSTPONE = "UPDATE jobs SET due_at = now() + make_interval(secs => $2) WHERE job_id = $1"
+POSTPONE = "UPDATE jobs SET due_at = now() + make_interval(secs => $2), attempts = attempts - $3 WHERE job_id = $1"
 FRESH = """
 SELECT key FROM profiles WHERE key = ANY($1::text[]) AND fetched_at > now() - make_interval(hours => $2)
 """
@@ -70,9 +70,9 @@ async def done(connection: Connection, job: Job) -> None:
 
 
 async def postpone(connection: Connection, job: Job, seconds: float | None = None) -> None:
-    """Try again later: after `seconds`, or after a pause that doubles with each attempt."""
+    """Try again later: after `seconds`, and the attempt doesn't count, or after a pause that doubles with each."""
     pause = seconds if seconds is not None else min(2.0**job.attempts, LONGEST_PAUSE_SECONDS)
-    await connection.execute(POSTPONE, job.job_id, pause)
+    await connection.execute(POSTPONE, job.job_id, pause, int(seconds is not None))
 
 
 async def fresh(connection: Connection, keys: Iterable[str], hours: int) -> set[str]:

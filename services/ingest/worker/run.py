@@ -20,7 +20,7 @@ from contracts.base import RecordModel
 from contracts.chat import Channel
 from contracts.chat_events_v1 import ChatEvent
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
-from services.ingest.telegram.calls import TelegramCalls, TelegramRefused, TelegramUnreachable
+from services.ingest.telegram.calls import TelegramCalls, TelegramRefused
 from services.ingest.worker import jobs, wishes
 from services.ingest.worker.jobs import Job
 from services.ingest.worker.slack_reads import Gone, Later, SlackReads
@@ -44,7 +44,7 @@ async def note_wishes(records: Sequence[Record], connection: Connection) -> None
 
 
 class JobLoop:
-    """Runs due jobs, a few at once. Without a platform's token its jobs wait."""
+    """Runs due jobs, a few at once. Without a platform's token its jobs fail, and are given up in the end."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class JobLoop:
         """Never raises for what a platform answers: one job's trouble is not another's."""
         try:
             found = await self._fetch(job)
-        except (Gone, Later, TelegramRefused, TelegramUnreachable) as error:
+        except Exception as error:  # noqa: BLE001  an answer can break a parser too; `_failed` logs and counts it
             await self._failed(job, error)
             return
         async with self._database.transaction() as connection:
@@ -149,13 +149,15 @@ class JobLoop:
         return await self._slack.thread(channel, job.payload["thread"], datetime.fromisoformat(job.payload["before"]))
 
     async def _failed(self, job: Job, error: Exception) -> None:
-        final = isinstance(error, Gone | TelegramRefused) or job.attempts >= jobs.ATTEMPTS
-        log.warning("job failed", kind=job.kind, attempts=job.attempts, given_up=final, error=describe(error))
+        seconds = error.seconds if isinstance(error, Later) else None
+        final = isinstance(error, Gone | TelegramRefused) or (seconds is None and job.attempts >= jobs.ATTEMPTS)
+        if seconds is None:
+            log.warning("job failed", kind=job.kind, attempts=job.attempts, given_up=final, error=describe(error))
         async with self._database.transaction() as connection:
             if final:
                 await jobs.done(connection, job)
             else:
-                await jobs.postpone(connection, job, getattr(error, "seconds", None))
+                await jobs.postpone(connection, job, seconds)
 
 
 async def _publish_profile(connection: Connection, profile: PersonProfile | ChannelProfile) -> None:

@@ -1,9 +1,11 @@
 """What the worker reads from Slack: profiles, channel names, threads.
 
 Tiers (docs.slack.dev, "Rate limits"): users.info 100 calls a minute, conversations.info and replies 50. A 429's
-`Retry-After` (seconds) is kept for the whole method.
+`Retry-After` (seconds) is kept for the whole method: until it is over no call of that method is made.
 """
 
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +13,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from chassis.logs import get_logger
 from contracts import keys
 from contracts.chat import Channel, ChannelType
 from contracts.chat_events_v1 import MessagePosted
@@ -18,6 +21,10 @@ from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
 from services.ingest.slack.parse import parse, person_profile
 
 PAGE = 200
+DEFAULT_RETRY_AFTER = 30.0
+"""Seconds to wait after a 429 that doesn't say."""
+
+log = get_logger(__name__)
 _GONE = frozenset({"user_not_found", "user_not_visible", "users_not_found", "channel_not_found", "thread_not_found"})
 
 
@@ -26,7 +33,7 @@ class Gone(Exception):
 
 
 class Later(Exception):
-    """Try again; after `seconds` where Slack said so."""
+    """Try again; after `seconds` where Slack said so, which is no failure of what was asked for."""
 
     def __init__(self, reason: str, seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -39,6 +46,8 @@ class SlackReads:
     def __init__(self, client: AsyncWebClient) -> None:
         self._client = client
         self._identity: dict[str, Any] | None = None
+        self._held_until: dict[str, float] = {}
+        """Methods that Slack has closed, and until when (monotonic)."""
 
     async def person(self, key: str) -> PersonProfile:
         answer = await self._call("users.info", user=keys.native_person(key))
@@ -81,14 +90,30 @@ class SlackReads:
         return {"type": "event_callback", "team_id": channel.workspace, "authorizations": ours}
 
     async def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        held = self._held_until.get(method, 0.0) - time.monotonic()
+        if held > 0:
+            raise Later("rate limited", held)
         try:
             answer = await self._client.api_call(method, params=_wire(arguments))
+            data: Any = answer.data
+            return dict(data)
         except SlackApiError as error:
-            raise _narrow(error) from None
-        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._narrowed(method, error.response) from None
+        except (aiohttp.ClientError, TimeoutError, AttributeError, TypeError, ValueError) as error:
+            # The library fails with the latter three on an answer that isn't Slack's: a gateway's plain text.
             raise Later(f"{method}: {type(error).__name__}") from None
-        data: Any = answer.data
-        return dict(data)
+
+    def _narrowed(self, method: str, response: Any) -> Exception:
+        status = getattr(response, "status_code", None)
+        if status is None:  # aiohttp's response: the body couldn't be parsed
+            return Later(f"{method}: not JSON")
+        if status == 429:
+            seconds = _retry_after(response.headers)
+            self._held_until[method] = time.monotonic() + seconds
+            log.warning("Slack's limit of a method is reached, its jobs wait", method=method, seconds=seconds)
+            return Later("rate limited", seconds)
+        code = response.get("error") if status == 200 else None
+        return Gone(code) if code in _GONE else Later(str(code or f"HTTP {status}"))
 
 
 def _wire(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -96,11 +121,6 @@ def _wire(arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: int(value) if isinstance(value, bool) else value for name, value in arguments.items()}
 
 
-def _narrow(error: SlackApiError) -> Exception:
-    response: Any = error.response
-    code = response.get("error") if response.status_code in (200, 429) else None
-    if response.status_code == 429:
-        return Later("rate limited", float(response.headers.get("Retry-After", 1)))
-    if code in _GONE:
-        return Gone(code)
-    return Later(str(code or f"HTTP {response.status_code}"))
+def _retry_after(headers: Mapping[str, str]) -> float:
+    value = headers.get("Retry-After", "")
+    return max(1.0, float(value)) if value.strip().isdigit() else DEFAULT_RETRY_AFTER

@@ -136,6 +136,19 @@ async def test_a_body_that_is_no_json_object_is_400(slack: SlackWebhook, body: b
     assert (await slack(signed(body))).status == 400
 
 
+@pytest.mark.parametrize("ts", ["9" * 18, "9" * 30, "x", None])
+async def test_a_time_out_of_range_breaks_the_parser_only(slack: SlackWebhook, producer: Producer, ts: object) -> None:
+    body = json.dumps({**POST, "event": {**POST["event"], "ts": ts}}).encode()  # type: ignore[dict-item]
+    assert (await slack(signed(body))).status == 200
+    (record,) = producer.sent
+    assert (record["topic"], record["value"]) == ("chat.events.v1.dead", body)
+
+
+async def test_a_timestamp_of_thousands_of_digits_is_stale(slack: SlackWebhook) -> None:
+    headers = {"x-slack-request-timestamp": "1" * 5000, "x-slack-signature": "v0=1"}
+    assert (await slack(Request("POST", "/slack/events", headers, b"{}"))).status == 401
+
+
 async def test_an_unknown_payload_is_200_and_publishes_nothing(slack: SlackWebhook, producer: Producer) -> None:
     body = json.dumps({"type": "event_callback", "event": {"type": "moon_phase_changed"}}).encode()
     before = metrics.payloads_unknown.labels("slack", "moon_phase_changed")._value.get()

@@ -1,0 +1,67 @@
+"""What Slack answers a read becomes Gone or Later; a method that Slack has closed is not called again meanwhile."""
+
+from typing import Any
+
+import pytest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from contracts.keys import slack_person
+from services.ingest.worker.slack_reads import Gone, Later, SlackReads
+
+ANNA = slack_person("U1")
+
+
+def answer(status: int, data: Any, **headers: str) -> AsyncSlackResponse:
+    return AsyncSlackResponse(
+        client=None, http_verb="GET", api_url="", req_args={}, data=data, headers=headers, status_code=status
+    )
+
+
+class Client(AsyncWebClient):
+    """Answers or raises what it is given, in turn."""
+
+    def __init__(self, *outcomes: AsyncSlackResponse | Exception) -> None:
+        self.outcomes = list(outcomes)
+        self.calls: list[str] = []
+
+    async def api_call(self, api_method: str, **_: Any) -> AsyncSlackResponse:
+        self.calls.append(api_method)
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        outcome.validate()  # type: ignore[no-untyped-call]
+        return outcome
+
+
+class Unparsable:
+    """aiohttp's response, which slack_sdk hands on when a body is no JSON."""
+
+    status = 503
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (answer(200, {"ok": False, "error": "user_not_found"}), Gone),
+        (answer(200, {"ok": False, "error": "internal_error"}), Later),
+        (answer(503, {}), Later),
+        (answer(503, "upstream connect error"), Later),
+        (SlackApiError("no JSON", Unparsable()), Later),  # type: ignore[no-untyped-call]
+        (TimeoutError(), Later),
+    ],
+)
+async def test_an_answer_is_narrowed(outcome: AsyncSlackResponse | Exception, expected: type[Exception]) -> None:
+    with pytest.raises(expected):
+        await SlackReads(Client(outcome)).person(ANNA)
+
+
+async def test_a_closed_method_is_not_called_until_slack_opens_it() -> None:
+    client = Client(answer(429, {"ok": False, "error": "ratelimited"}, **{"Retry-After": "30"}))
+    reads = SlackReads(client)
+    for _ in range(3):
+        with pytest.raises(Later) as raised:
+            await reads.person(ANNA)
+        assert raised.value.seconds == pytest.approx(30, abs=5)
+    assert client.calls == ["users.info"]
