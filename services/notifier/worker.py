@@ -127,7 +127,8 @@ class Worker:
     async def _carry_out(self, lease: Lease, leased_at: float) -> None:
         sender = self._senders.get(lease.place.channel.platform)
         if sender is None:
-            await self._settle(lease, Settlement(Event.REFUSED, NOT_CONNECTED))
+            event = Event.LOST if lease.doubtful else Event.REFUSED  # who can't read can't say that it isn't there
+            await self._settle(lease, Settlement(event, NOT_CONNECTED))
             return
         contents = self._contents(lease, sender)
         if lease.doubtful:

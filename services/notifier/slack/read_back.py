@@ -1,7 +1,7 @@
 """After a doubtful send the place is read: the post is there under its delivery id and part, or it isn't.
 
 A thread is read with conversations.replies, a dialog or the channel's top level with conversations.history. With two
-copies the earlier one is the post. Where the place can't be read any more, nobody can know.
+copies the earlier one is the post. Where the place can't be read any more, or not to its end, nobody can know.
 https://docs.slack.dev/reference/methods/conversations.replies
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
+from contracts.chat_receipts_v1 import DeliveryError
 from contracts.keys import MessageKey, message_key, native_channel, ordinal
 from services.notifier.outcomes import Absent, Found, Later, ReadOutcome, Refused, Target, Unreadable
 
@@ -19,6 +20,11 @@ CLOCKS_APART = 300.0
 """Seconds by which the database's clock may be ahead of Slack's."""
 
 EVENT_TYPE = "okno_delivery"
+TOO_MUCH = DeliveryError(
+    code="too_much_to_read",
+    text="Too much was written there since to find out whether the message arrived. Look into the chat: "
+    "confirm that it arrived, or send it again.",
+)
 Read: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any] | Refused | Later]]
 
 
@@ -45,6 +51,9 @@ async def find(read: Read, target: Target, since: float) -> ReadOutcome:
         if not following:
             break
         arguments["cursor"] = following
+    else:
+        if not found:
+            return Unreadable(TOO_MUCH)
     if not found:
         return Absent()
     first, *copies = sorted(set(found), key=ordinal)

@@ -224,7 +224,7 @@ class Desk:
         self, partitions: tuple[int, ...] = (0,), *, senders: dict[Platform, Sender] | None = None
     ) -> AsyncIterator[Dispatcher]:
         """A running dispatcher that owns these partitions."""
-        used = senders or self.senders()
+        used = self.senders() if senders is None else senders
         limits = ChannelLimits()
         clock = SystemClock()
         worker = Worker(database=self.database, senders=used, limits=limits, clock=clock, settling_seconds=SETTLING)

@@ -84,6 +84,19 @@ async def test_nobody_reads_back_or_resends_before_the_lease_ends(desk: Desk) ->
     assert min(sending[1:]) >= lease_ends
 
 
+async def test_a_doubt_about_a_platform_that_is_connected_no_more_stays_one(desk: Desk) -> None:
+    place = desk.slack_channel()
+    post = desk.post(place, "once")
+    dying = Dying(desk, posts=True)
+    async with desk.dispatching(senders={Platform.SLACK: dying}):
+        await desk.give(post)
+        await dying.died.wait()
+    async with desk.dispatching(senders={}):
+        receipt = await desk.reaches(post, "post unknown")
+    assert receipt.error is not None
+    assert receipt.error.code == "not_connected"
+
+
 async def test_of_two_copies_the_later_is_deleted(desk: Desk) -> None:
     """A sender is stopped just before its request, is thought dead, and comes back when its post was made again."""
     place = desk.slack_channel()
