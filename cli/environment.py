@@ -1,4 +1,6 @@
-"""Where commands find the running Okno: the environment first, else the background stack's `.okno/stack.json`."""
+"""Where commands find the running Okno: the environment first, else the background stack's `stack.json`, which is in
+`.okno`, or in `OKNO_STATE`.
+"""
 
 import json
 import os
@@ -7,7 +9,7 @@ from typing import Any
 
 from cli.failure import fail
 
-STACK_FILE = Path(__file__).parent.parent / ".okno" / "stack.json"
+STACK_FILE = Path(os.environ.get("OKNO_STATE", Path(__file__).parent.parent / ".okno")) / "stack.json"
 
 
 def _stack() -> dict[str, Any]:
