@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from contextlib import aclosing
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from chassis import metrics, positions
 from chassis.assignment import Listener, checked_positions
-from chassis.attempts import Attempt, Step
 from chassis.backoff import Backoff
 from chassis.batches import Batches, Handle, Outcome, UnknownPosition
 from chassis.clock import Clock, SystemClock
@@ -30,17 +29,16 @@ from chassis.error_text import describe
 from chassis.errors import Fate, Transient, cause_of, fate_of
 from chassis.faults import fault_point
 from chassis.group_offsets import GroupOffsets
+from chassis.handling import Handling
 from chassis.kafka import make_consumer, stop_consumer
 from chassis.logs import get_logger
+from chassis.polling import TURN_SECONDS, Poller
 from chassis.records import Decode, Polled, Record, is_compacted
 from chassis.settings import KafkaSettings
 from contracts.codec import decode as decode_record
 
 __all__ = ["Consumer", "Handle", "Record"]
 
-POLL_MS = 1000
-LINGER_MS = 3
-TURN_SECONDS = 1.0
 STOP_SECONDS = 5.0
 REBALANCE_PAUSE = 0.05
 
@@ -97,6 +95,7 @@ class Consumer:
             dead_letter_lane=dead_letter_lane,
             fault_prefix=self._fault_prefix,
         )
+        self._handling = Handling(self._batches)
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
         self._last_turn = self._clock.monotonic()
@@ -106,12 +105,11 @@ class Consumer:
         """What this process reads; None before the first assignment and between two."""
         self._next: dict[TopicPartition, int] = {}
         """The offset from which each partition's next records are fetched."""
-        self._seeks = 0
         self._seek_all = False
         """Something failed: read again from the stored positions."""
         self._commit_pending = False
         """`after_commit` is due, or may be."""
-        self._poll: asyncio.Task[Any] | None = None
+        self._poller: Poller
         self._group_offsets: GroupOffsets | None = None
         self._committing: asyncio.Task[None] | None = None
         self._oldest_in_hand: int | None = None
@@ -170,6 +168,7 @@ class Consumer:
             consumer.subscribe(
                 self._topics, listener=Listener(consumer, assigned=self._on_assignment, revoked=self._on_revocation)
             )
+            self._poller = Poller(consumer, self._max_records)
             starting = asyncio.create_task(consumer.start())
             stopping = asyncio.create_task(self._stopping.wait())
             while not (starting.done() or stopping.done()):
@@ -211,10 +210,7 @@ class Consumer:
         `for_good` does leave it.
         """
         self._owned = self._assigned = None
-        if self._poll is not None:
-            self._poll.cancel()
-            await asyncio.wait({self._poll})
-            self._poll = None
+        await self._poller.close()
         try:
             await stop_consumer(consumer, seconds=STOP_SECONDS, leave=for_good)
         except (TimeoutError, KafkaError) as error:
@@ -283,50 +279,16 @@ class Consumer:
             await self._seek_back(consumer)
         if self._commit_pending:
             await self._follow_up()
-        polled = await self._fetch(consumer)
+        polled = await self._fetch()
         if polled:
             await self._process_batch(consumer, polled)
 
-    async def _fetch(self, consumer: AIOKafkaConsumer) -> Polled:
-        """What is there, or nothing when it is time to look around. A poll under way is kept for the next turn."""
-        if self._poll is None:
-            self._poll = asyncio.create_task(self._gather(consumer))
-        if not self._poll.done():
-            woken = asyncio.create_task(self._woken.wait())
-            await asyncio.wait({self._poll, woken}, timeout=TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            woken.cancel()
-        if self._assigned is not None or not self._poll.done():
+    async def _fetch(self) -> Polled:
+        """What is there, or nothing when it is time to look around."""
+        if not await self._poller.wait(self._woken) or self._assigned is not None:
             return {}
-        poll, self._poll = self._poll, None
-        polled: Polled = poll.result()
+        polled = self._poller.take()
         return polled if self._owned is not None else {}
-
-    async def _gather(self, consumer: AIOKafkaConsumer) -> Polled:
-        """What is there, or what comes first.
-
-        When records waited already, this process is the slow one: then one more fetch is worth its millisecond, as
-        fewer and larger batches cost less. What was taken before a seek is left out: it comes again.
-        """
-        limit, seeks = self._max_records, self._seeks
-        polled: Polled = await consumer.getmany(timeout_ms=0, max_records=limit)
-        if not polled:
-            first: Polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=limit)
-            return first
-        left = limit - sum(map(len, polled.values()))
-        if left > 0:
-            more: Polled = await consumer.getmany(timeout_ms=LINGER_MS, max_records=left)
-            if self._seeks != seeks:
-                return more
-            for tp, raws in more.items():
-                polled.setdefault(tp, []).extend(raws)
-        return polled
-
-    def _forget_poll(self) -> None:
-        """What was fetched before a seek is fetched again; a poll still under way will see the new positions."""
-        if self._poll is not None and self._poll.done():
-            if not self._poll.cancelled():
-                self._poll.exception()
-            self._poll = None
 
     async def _take_on(self, consumer: AIOKafkaConsumer) -> None:
         """Check and seek the positions of a new assignment, then let fetching begin."""
@@ -367,8 +329,7 @@ class Consumer:
         for tp, offset in offsets.items():
             consumer.seek(tp, offset)
             self._next[tp] = offset
-        self._seeks += 1
-        self._forget_poll()
+        self._poller.sought()
 
     # --- a batch ---------------------------------------------------------------------------------------------------
 
@@ -382,83 +343,13 @@ class Consumer:
             return
         self._oldest_in_hand = min(raws[0].timestamp for raws in polled.values())
         await fault_point(f"{self._fault_prefix}.polled")
-        steps = await self._steps(polled)
-        together = {tp: raws for tp, raws in polled.items() if tp not in steps}
-        if together:
-            await self._settle(consumer, await self._whole(together, fetched_from))
-        for tp, (step, attempt) in steps.items():
-            await self._carefully(consumer, {tp: polled[tp]}, fetched_from, step, attempt)
+        async with aclosing(self._handling.outcomes(polled, fetched_from)) as outcomes:
+            async for outcome in outcomes:
+                await self._settle(consumer, outcome)
+                self._turned()
+                if self._stopping.is_set():
+                    break
         self._oldest_in_hand = None
-
-    async def _steps(self, polled: Polled) -> dict[TopicPartition, tuple[Step, Attempt]]:
-        """The partitions that need care, and which; none as a rule."""
-        attempts = self._batches.attempts
-        if not attempts.unproven:
-            return {}
-        doubtful = {tp: raws[0].offset for tp, raws in polled.items() if tp in attempts.unproven}
-        if not doubtful:
-            return {}
-        found = await attempts.begin(doubtful)
-        return {tp: (attempt.step, attempt) for tp, attempt in found.items() if attempt.step is not Step.WHOLE}
-
-    async def _whole(self, polled: Polled, fetched_from: Mapping[TopicPartition, int]) -> Outcome:
-        try:
-            return await self._batches.whole(polled, fetched_from)
-        except Exception as error:
-            fate = fate_of(error)
-            if fate is Fate.POISON and not isinstance(error, UnknownPosition):
-                await self._remember(polled, error)
-            if fate is not Fate.DATA:
-                raise
-        return await self._one_by_one(polled, fetched_from, {}, bury_all=False)
-
-    async def _one_by_one(
-        self,
-        polled: Polled,
-        fetched_from: Mapping[TopicPartition, int],
-        attempts: Mapping[TopicPartition, Attempt],
-        *,
-        bury_all: bool,
-    ) -> Outcome:
-        try:
-            return await self._batches.one_by_one(polled, fetched_from, attempts, bury_all=bury_all)
-        except Exception as error:
-            if fate_of(error) is Fate.POISON and not isinstance(error, UnknownPosition):
-                await self._remember(polled, error)
-            raise
-
-    async def _remember(self, polled: Polled, error: Exception) -> None:
-        await self._batches.attempts.failed({tp: raws[0].offset for tp, raws in polled.items()}, cause_of(error))
-
-    async def _carefully(
-        self,
-        consumer: AIOKafkaConsumer,
-        polled: Polled,
-        fetched_from: Mapping[TopicPartition, int],
-        step: Step,
-        attempt: Attempt,
-    ) -> None:
-        """Handle one partition's records as its earlier attempts demand."""
-        ((tp, raws),) = polled.items()
-        log.warning(
-            "handled_carefully", consumer=self.name, topic=tp.topic, partition=tp.partition, offset=raws[0].offset,
-            step=step.value, deaths=attempt.deaths, failures=attempt.failures,
-        )  # fmt: skip
-        if step is Step.SAVEPOINTS:
-            await self._settle(consumer, await self._one_by_one(polled, fetched_from, {tp: attempt}, bury_all=True))
-            return
-        if step is Step.BURY:
-            await self._settle(consumer, await self._batches.buried(raws[0], fetched_from, attempt))
-            raws = raws[1:]
-        attempts = self._batches.attempts
-        for raw in raws:
-            self._turned()
-            attempts.doubt([tp])
-            alone = (await attempts.begin({tp: raw.offset}, alone=True))[tp]
-            outcome = await self._one_by_one({tp: [raw]}, {**fetched_from, tp: raw.offset}, {tp: alone}, bury_all=True)
-            await self._settle(consumer, outcome)
-            if outcome.seek or self._stopping.is_set():
-                return
 
     async def _settle(self, consumer: AIOKafkaConsumer, outcome: Outcome) -> None:
         """After the commit: read again where the fence said so, tell Kafka, do what follows a commit."""

@@ -15,6 +15,7 @@ from chassis.dead_letter_share import Limit, TooManyDeadLetters, reset
 from chassis.dead_letters import parse
 from chassis.errors import Transient
 from chassis.kafka import group_offset
+from chassis.polling import UnreadableLog
 from contracts.codec import decode
 from contracts.topics import dead_topic
 from tests.integration.chassis.world import World, eventually, see
@@ -321,3 +322,25 @@ async def test_stopping_finishes_and_commits_the_batch_in_hand(world: World) -> 
     assert await world.seen() == numbers(5)
     assert await world.position() == 5
     assert await group_offset(world.settings, world.consumer, TopicPartition(world.topic, 0)) == 5
+
+
+async def test_records_that_the_client_cannot_read_stop_the_consumer_at_once(world: World) -> None:
+    """A header's name that isn't UTF-8: no client writes such, so the bytes are broken by hand."""
+    import struct
+
+    from aiokafka import AIOKafkaProducer
+    from aiokafka.record.default_records import DefaultRecordBase
+    from aiokafka.record.util import calc_crc32c
+
+    async with AIOKafkaProducer(bootstrap_servers=world.settings.kafka_bootstrap_servers) as producer:
+        batch = producer.create_batch()
+        batch.append(timestamp=1, key=b"k", value=b"0", headers=[("name", b"")])
+        data = batch._build()
+        begin = data.index(b"name")
+        data[begin : begin + 4] = b"\xff\xfe\xfd\xfc"
+        checksum = calc_crc32c(bytes(data[DefaultRecordBase.ATTRIBUTES_OFFSET :]))
+        struct.pack_into(">I", data, DefaultRecordBase.CRC_OFFSET, checksum)
+        await (await producer.send_batch(batch, world.topic, partition=0))
+    with pytest.raises(UnreadableLog, match="can't be read from Kafka"):
+        await world.make_consumer().run()
+    assert await world.position() == 0
