@@ -24,7 +24,7 @@ from chassis.errors import Fate, cause_of, fate_of
 from chassis.faults import fault_point
 from chassis.fence import Verdict, judge
 from chassis.logs import get_logger
-from chassis.positions import Claim, LogGap, Reader
+from chassis.positions import Claim, LogGap, PositionSetBack, Reader
 from chassis.records import Culprit, Decode, Polled, ProcessKiller, Raw, Record, decode_all
 
 Handle: TypeAlias = Callable[[Sequence[Record], Connection], Awaitable[None]]
@@ -87,6 +87,8 @@ class Batches:
         self._dead_letter_lane = dead_letter_lane
         self._fault_prefix = fault_prefix
         self.attempts = Attempts(consumer, database)
+        self._known: dict[TopicPartition, int] = {}
+        """Positions that this process has committed. Whoever owns a partition, its position only grows."""
 
     async def prepare(self) -> None:
         """Read what former processes of this name left."""
@@ -172,6 +174,12 @@ class Batches:
             if tp not in stood:
                 raise UnknownPosition(f"{tp.topic} partition {tp.partition}")
             stored, goal = stood[tp], claims[tp].goal
+            if stored < self._known.get(tp, stored):
+                what = (
+                    f"its position is {stored}, but this process has moved it to {self._known[tp]} before: "
+                    f"offsets {stored} to {self._known[tp] - 1} were processed by a database that isn't this one"
+                )
+                raise PositionSetBack(Reader(self._database.schema, self._consumer), tp, what, accept=stored)
             verdict = judge(
                 first=raws[0].offset,
                 fetched_from=fetched_from.get(tp),
@@ -239,6 +247,7 @@ class Batches:
         self, begun: float, claimed: _Claimed, records: Sequence[Record], culprits: Sequence[Culprit]
     ) -> Outcome:
         self.attempts.proven(claimed.goals)
+        self._known.update(claimed.goals)
         self._share.add(len(records) + len(culprits), len(culprits))
         await fault_point(f"{self._fault_prefix}.committed")
         self._observe(begun, records, culprits)

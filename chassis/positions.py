@@ -101,6 +101,10 @@ class PositionBehindGroup(PositionRefused):
     """The group has committed more than the database knows: the database was set back to an earlier copy."""
 
 
+class PositionSetBack(PositionRefused):
+    """The database shows less than this process has committed: it was set back while the process ran."""
+
+
 class LogGap(PositionRefused):
     """A topic that isn't compacted lacks records in its middle."""
 

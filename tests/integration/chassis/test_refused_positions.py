@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from chassis.positions import (
     PositionBeforeStart,
     PositionBehindGroup,
     PositionOfOtherCluster,
+    PositionSetBack,
     PositionsRefused,
 )
 from tests.integration.chassis.world import World
@@ -54,6 +56,17 @@ async def test_a_database_set_back_to_an_earlier_copy_is_noticed_and_refused(wor
     async with world.consuming():
         await world.until_position(10)
     assert await world.seen_offsets() == list(range(10))
+
+
+async def test_a_database_set_back_while_the_consumer_runs_is_noticed_at_the_next_record(world: World) -> None:
+    await world.produce([str(number).encode() for number in range(10)])
+    running = asyncio.create_task(world.make_consumer().run())
+    await world.until_position(10)
+    await set_back(world, 4)
+    await world.produce([b"10"])
+    with pytest.raises(PositionSetBack, match="offsets 4 to 9 were processed by a database that isn't this one"):
+        await running
+    assert await world.seen_offsets() == list(range(4))
 
 
 async def test_an_empty_database_beside_a_group_that_has_read_is_refused(world: World) -> None:
