@@ -76,7 +76,6 @@ async def test_router_killed(town: Town, point: str) -> None:
 
 @pytest.mark.parametrize("point", [*consumer_points("ticketing"), *relay_points()])
 async def test_ticketing_worker_killed(town: Town, point: str) -> None:
-    """`ticketing.polled` and `.handled` are also "receipt sent but not applied", for what comes next."""
     town.faults.arm("ticketing-worker-0", point)
     talks = await talks_until_fallen(town, "ticketing-worker-0", point)
     for talk in talks:
@@ -87,7 +86,7 @@ async def test_ticketing_worker_killed(town: Town, point: str) -> None:
     await town.check()
 
 
-@pytest.mark.parametrize("point", consumer_points("ticketing"))
+@pytest.mark.parametrize("point", [*consumer_points("ticketing"), "ticketing.receipts_applied"])
 async def test_ticketing_worker_killed_with_a_receipt_in_hand(town: Town, point: str) -> None:
     """The receipt was sent, and isn't applied, or nobody knows yet that it is."""
     talk = await town.slack()

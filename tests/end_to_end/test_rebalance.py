@@ -20,19 +20,18 @@ async def _traffic(talks: list[Talk], enough: asyncio.Event) -> None:
 async def test_a_second_router_joins_and_the_first_one_leaves_under_traffic(town: Town) -> None:
     stack = town.stack
     talks = [await (town.slack() if number % 2 else town.telegram()) for number in range(6)]
+    for talk in talks:
+        await talk.says()
     await stack.stop_process("router-1")
     enough = asyncio.Event()
     traffic = asyncio.create_task(_traffic(talks, enough))
     try:
-        for talk in talks:
-            await talk.ticket()  # the one router has taken on all partitions
+        await asyncio.gather(*(talk.in_ticket() for talk in talks))  # the one router has taken on all partitions
         await stack.start_process("router-1")
         lines = [len(talk.lines) for talk in talks]
-        for talk in talks:
-            await talk.in_ticket()
+        await asyncio.gather(*(talk.in_ticket() for talk in talks))
         await stack.stop_process("router-0")
-        for talk in talks:
-            await talk.in_ticket()
+        await asyncio.gather(*(talk.in_ticket() for talk in talks))
         assert all(len(talk.lines) > before for talk, before in zip(talks, lines, strict=True))
     finally:
         enough.set()

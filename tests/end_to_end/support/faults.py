@@ -30,7 +30,10 @@ POINTS: Mapping[str, list[str]] = {
     "router-0": _ROUTER,
     "router-1": _ROUTER,
     "ticketing-api": ["ticketing-api.handled", "ticketing-api.committed"],
-    "ticketing-worker-0": [*consumer_points("ticketing"), *consumer_points("ticketing-dead-letters"), *relay_points()],
+    "ticketing-worker-0": [
+        *consumer_points("ticketing"), "ticketing.receipts_applied", *consumer_points("ticketing-dead-letters"),
+        *relay_points(),
+    ],
     "notifier-0": [
         *consumer_points("notifier"), *relay_points("notifier"),
         "notifier.leased", "notifier.posted", "notifier.recorded",
