@@ -1,5 +1,6 @@
 """The settings of ingest's processes."""
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -10,6 +11,7 @@ from chassis.settings import DatabaseSettings, HttpSettings, KafkaSettings, Prob
 
 SLACK_API = "https://slack.com/api/"
 TELEGRAM_API = "https://api.telegram.org"
+_SECRET_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
 class SlackApiSettings(Settings):
@@ -30,8 +32,10 @@ class TelegramApiSettings(Settings):
         return http_url(value).rstrip("/")
 
 
-def bot_token(value: SecretStr) -> SecretStr:
+def bot_token(value: SecretStr | None) -> SecretStr | None:
     """For field validators: a token begins with the bot's id and a colon."""
+    if value is None:
+        return None
     bot_id, colon, rest = value.get_secret_value().partition(":")
     if not (bot_id.isdigit() and colon and rest):
         raise PydanticCustomError("token", "must look like 7700:AAH..., as @BotFather gives it")
@@ -80,6 +84,19 @@ class IngestTelegramSettings(ProcessSettings, KafkaSettings, HttpSettings, Teleg
 
     _token = field_validator("telegram_bot_token")(bot_token)
 
+    @field_validator("telegram_secret_token")
+    @classmethod
+    def _secret(cls, value: SecretStr | None) -> SecretStr | None:
+        """Telegram refuses others at `setWebhook`."""
+        if value is not None and not _SECRET_TOKEN.fullmatch(value.get_secret_value()):
+            raise PydanticCustomError("secret", "must be 1 to 256 characters of A-Z a-z 0-9 _ -")
+        return value
+
+    @field_validator("telegram_webhook_url")
+    @classmethod
+    def _webhook(cls, value: str | None) -> str | None:
+        return None if value is None else http_url(value)
+
     @property
     def bot_id(self) -> int:
         return int(self.telegram_bot_token.get_secret_value().partition(":")[0])
@@ -100,3 +117,5 @@ class IngestWorkerSettings(ProcessSettings, KafkaSettings, DatabaseSettings, Sla
         description="The bot's token; not set: button presses aren't answered.",
         examples=["7700:AAHdqTcvCH1vGWJxfSe"],
     )
+
+    _token = field_validator("telegram_bot_token")(bot_token)

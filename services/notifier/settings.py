@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 
 from chassis.settings import DatabaseSettings, KafkaSettings, ProcessSettings, http_url
+
+_BOT_TOKEN = re.compile(r"[0-9]+:.+")
 
 
 class NotifierSettings(ProcessSettings, KafkaSettings, DatabaseSettings):
@@ -36,6 +41,14 @@ class NotifierSettings(ProcessSettings, KafkaSettings, DatabaseSettings):
         "nobody looks for the post or sends it again before that.",
         examples=["5"],
     )
+
+    @field_validator("telegram_bot_token")
+    @classmethod
+    def _bot(cls, value: SecretStr | None) -> SecretStr | None:
+        """The bot's id is read from it."""
+        if value is not None and not _BOT_TOKEN.fullmatch(value.get_secret_value()):
+            raise PydanticCustomError("token", "must look like 7700:AAH..., as @BotFather gives it")
+        return value
 
     @field_validator("slack_api_url", "telegram_api_url")
     @classmethod
