@@ -1,6 +1,7 @@
 """Starts the stack, plays both stories, shows both journeys of a ticket, and stays up until Ctrl-C (or ends: ONCE=1).
 
-Exit code 0 when every step was seen; 1 naming the step that was not, or the part that did not start.
+Exit code 0 when every step was seen; 1 naming the step that was not, or the part that did not start; 130 when ONCE=1
+was interrupted.
 """
 
 import argparse
@@ -80,14 +81,15 @@ def main(given: list[str]) -> int:
     parser.add_argument("--traces", action="store_true", help="also start a trace page (Zipkin)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="longest wait for a step to be seen")
     parser.add_argument("--leave-out", help="a step whose action is not done: the demo must then fail at it")
+    options = parser.parse_args(given)
     try:
-        return asyncio.run(demo(parser.parse_args(given), Progress()))
+        return asyncio.run(demo(options, Progress()))
     except StackError as error:
         sys.stderr.write(f"\n{error}\n")
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.stderr.write("\nStopped.\n")
-        return 0
+        return 130 if options.once else 0
 
 
 if __name__ == "__main__":
