@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+
+from chassis import metrics
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 """What handlers and queries get: a connection inside a transaction."""
@@ -61,6 +64,8 @@ class Database:
             server_settings={**session_settings(schema, process), **(settings or {})},
             reset=_nothing_to_reset,
         )
+        metrics.pool_connections.labels("open").set_function(pool.get_size)
+        metrics.pool_connections.labels("idle").set_function(pool.get_idle_size)
         return cls(pool, schema)
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
@@ -90,8 +95,11 @@ may still be empty and statistics are missing; without this they read whole tabl
 
 @asynccontextmanager
 async def _transaction(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Connection]:
-    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
-        yield connection
+    asked = time.perf_counter()
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        metrics.pool_wait.observe(time.perf_counter() - asked)
+        async with connection.transaction():
+            yield connection
 
 
 async def _nothing_to_reset(_: Connection) -> None:

@@ -43,7 +43,7 @@ component_failures = _counter("component_failures_total", "Components that faile
 loop_age = _gauge("loop_last_turn_age_seconds", "Time since a loop's last turn; /livez compares it.", "loop")
 event_loop_delay = _histogram("event_loop_delay_seconds", "How late the event loop woke a sleeper.")
 pool_wait = _histogram("database_pool_wait_seconds", "Wait for a connection of the database pool.")
-pool_connections = _gauge("database_pool_connections", "Connections of the database pool.", "state")
+pool_connections = _gauge("database_pool_connections", "Connections of the database pool: open, idle.", "state")
 spans_exported = _counter("spans_total", "Spans handed to the collector.", "result")
 
 # ingest
@@ -128,4 +128,3 @@ rate_limit_wait = _histogram(
 platform_calls = _histogram(
     "platform_call_seconds", "Calls to a platform's API.", "platform", "method", "outcome", buckets=JOURNEY
 )
-echoes = _counter("echoes_total", "Own posts that came back and were recognised.", "platform", "by")

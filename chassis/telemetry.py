@@ -41,7 +41,6 @@ DELIVERY_ID = "okno.delivery.id"
 POLICY_VERSION = "okno.policy.version"
 PLATFORM = "okno.platform"
 RULE = "okno.rule"
-CAUSE = "okno.cause"
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 Attribute = str | int | float | bool

@@ -7,13 +7,10 @@ message where it is, as on the real platform.
 import itertools
 import random
 from dataclasses import dataclass, field
-from typing import Literal
 
 from sandbox.slack.errors import SlackError
 from sandbox.slack.model import Json
 
-CallKind = Literal["delay", "drop", "rate_limit", "http_error", "api_error"]
-EventKind = Literal["delay", "duplicate", "reorder", "lose"]
 CALL_KINDS = frozenset({"delay", "drop", "rate_limit", "http_error", "api_error"})
 EVENT_KINDS = frozenset({"delay", "duplicate", "reorder", "lose"})
 EVENTS = "events"

@@ -14,7 +14,6 @@ from sandbox.slack.identity import Identity
 from sandbox.slack.model import Channel, ChannelType, File, Json, Message, User
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-SLACKBOT = "USLACKBOT"
 
 
 class Workspace:

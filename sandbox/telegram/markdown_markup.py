@@ -11,7 +11,6 @@ from sandbox.telegram.entities import Entity, utf16_length
 from sandbox.telegram.errors import ApiError, bad_request
 
 RESERVED = frozenset("_*[]()~`>#+-=|{}.!")
-ONLY_IN_CODE = frozenset("`")
 SPANS = {"__": "underline", "||": "spoiler", "_": "italic", "*": "bold", "~": "strikethrough"}
 NAMES = {
     "underline": "Underline",

@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from chassis import metrics
 from chassis.database import Database
 from chassis.migrations import CHASSIS, MigrationRefused, SchemaOutdated, check_schema, migrate
 
@@ -99,4 +100,20 @@ async def test_a_transaction_is_rolled_back_by_an_exception(database_url: str, f
         await fails()
     async with database.transaction() as connection:
         assert await connection.fetchval("SELECT count(*) FROM things") == 0
+    await database.close()
+
+
+async def test_the_pool_says_how_full_it_is_and_how_long_one_waits_for_it(database_url: str) -> None:
+    def waits() -> float:
+        return metrics.REGISTRY.get_sample_value("okno_database_pool_wait_seconds_count") or 0.0
+
+    def connections(state: str) -> float | None:
+        return metrics.REGISTRY.get_sample_value("okno_database_pool_connections", {"state": state})
+
+    before = waits()
+    database = await Database.connect(database_url, schema="router", process="router-0")
+    async with database.transaction():
+        assert (connections("open"), connections("idle")) == (1.0, 0.0)
+    assert (connections("open"), connections("idle")) == (1.0, 1.0)
+    assert waits() == before + 1
     await database.close()
