@@ -122,6 +122,9 @@ def main(given: list[str]) -> int:
     except StackError as error:
         sys.stderr.write(f"\n{error}\n")
         return 1
+    except httpx.HTTPError as error:
+        sys.stderr.write(f"\nThe stack doesn't answer ({type(error).__name__}: {error}). See `make status`.\n")
+        return 1
     except KeyboardInterrupt:
         return 130
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from sandbox.replay.corpus import Chat, Joined, Left, Line, Renamed, channel_name, read
+from sandbox.stack.errors import StackError
 
 _EMPTY = {"name": "picture.txt", "content": "", "mimetype": "text/plain"}
 """Slack takes no empty message: a line without text is posted as a file without a comment."""
@@ -105,7 +106,7 @@ class Player:
     async def _call(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         response = await self._http.request(method, f"{self._control}{path}", json=body)
         if not response.is_success:
-            raise RuntimeError(f"{method} {path} was refused: {response.text}")
+            raise StackError(f"the simulated Slack refused {method} {path}: {response.text}")
         return dict(response.json())
 
 
