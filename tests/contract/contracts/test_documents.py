@@ -11,7 +11,5 @@ def test_the_architecture_page_lists_every_topic_as_the_registry_has_it() -> Non
     page = (ROOT / "docs" / "architecture.md").read_text()
     for topic in TOPICS.values():
         kept = "compacted" if topic.retention is None else f"{topic.retention.days} days"
-        row = (
-            f"| `{topic.name}` | {topic.key} | {', '.join(topic.producers)} | {', '.join(topic.consumers)} | {kept} |"
-        )
+        row = f"| `{topic.name}` | {topic.key} | {', '.join(topic.producers)} | {', '.join(topic.consumers)} | {kept} |"
         assert row in page, row
