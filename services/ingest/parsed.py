@@ -18,5 +18,10 @@ class Parsed:
 
 
 def clean(text: str) -> str:
-    """NUL can't be stored in PostgreSQL and shows nothing; everything else of a text is kept."""
-    return text.replace("\x00", "")
+    """NUL can't be stored in PostgreSQL, half a surrogate pair can't be encoded; everything else of a text is kept."""
+    text = text.replace("\x00", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

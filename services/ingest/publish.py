@@ -10,6 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from pydantic_core import PydanticSerializationError
 
 from chassis import metrics
 from chassis.dead_letters import PREFIX
@@ -80,7 +81,12 @@ class Intake:
             return
         with start_span(f"{self._process} publish", kind="producer") as span:
             span.set(EVENT_ID, parsed.records[0].record_id)
-            await self._publish(self._encode(parsed, received_at, span.traceparent))
+            try:
+                encoded = self._encode(parsed, received_at, span.traceparent)
+            except PydanticSerializationError as error:  # a name or an id that is no UTF-8
+                await self._keep_raw(body, error)
+                return
+            await self._publish(encoded)
         for record in parsed.records:
             metrics.events_published.labels(self._platform, record.TYPE).inc()
         await fault_point("ingest.published")

@@ -22,12 +22,9 @@ from chassis.logs import get_logger
 from services.ingest.publish import Intake, TooLarge, Unavailable
 
 WATCH_SECONDS = 1.0
-GIVE_UP_SECONDS = 60.0
+RECONNECT_SECONDS = 60.0
+"""slack_sdk reconnects by itself; when it hasn't for so long, the connection is made anew."""
 log = get_logger(__name__)
-
-
-class Disconnected(Exception):
-    """The connection could not be had; the process ends and is started again."""
 
 
 class SocketMode:
@@ -40,16 +37,15 @@ class SocketMode:
         self._client.socket_mode_request_listeners.append(self._listen)
 
     async def run(self) -> None:
-        """Connect and watch. Raises Disconnected after `GIVE_UP_SECONDS` without a connection: a restart is cheap."""
+        """Connect and watch, for ever: a laptop that slept goes on where it was. /readyz says when there is none."""
         up_at = time.monotonic()
-        connecting = False
-        while time.monotonic() - up_at < GIVE_UP_SECONDS:
+        begun = False
+        while True:
             if await self.connected():
-                up_at, connecting = time.monotonic(), True
-            elif not connecting:
-                connecting = await self._connect()
+                up_at, begun = time.monotonic(), True
+            elif not begun or time.monotonic() - up_at > RECONNECT_SECONDS:
+                up_at, begun = time.monotonic(), await self._connect()
             await asyncio.sleep(WATCH_SECONDS)
-        raise Disconnected(f"no Socket Mode connection for {GIVE_UP_SECONDS:.0f} s")
 
     async def _connect(self) -> bool:
         try:

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from chassis import metrics, outbox
@@ -34,8 +35,13 @@ log = get_logger(__name__)
 
 async def note_wishes(records: Sequence[Record], connection: Connection) -> None:
     """Handles chat events and requests: notes what is to be fetched, publishes profiles that the events carry."""
-    events = [record.envelope.data for record in records if record.envelope is not None]
-    wanted = {job.job_id: job for event in events for job in wishes.wanted(event)}
+    envelopes = [record.envelope for record in records if record.envelope is not None]
+    events = [envelope.data for envelope in envelopes]
+    wanted = {
+        job.job_id: replace(job, traceparent=envelope.traceparent)
+        for envelope in envelopes
+        for job in wishes.wanted(envelope.data)
+    }
     known = await jobs.fresh(connection, (str(job.payload.get("key")) for job in wanted.values()), FRESH_HOURS)
     await jobs.add(connection, [job for job in wanted.values() if job.payload.get("key") not in known])
     carried = wishes.carried(event for event in events if isinstance(event, ChatEvent))

@@ -213,3 +213,14 @@ async def test_telegram_is_known_by_its_secret(producer: Producer, secret: str |
     webhook = TelegramWebhook(intake, 7700, "right")
     headers = {} if secret is None else {"x-telegram-bot-api-secret-token": secret}
     assert (await webhook(Request("POST", "/telegram/7700", headers, b'{"type": "x"}'))).status == status
+
+
+@pytest.mark.parametrize("where", ["text", "files"])
+async def test_half_an_emoji_is_kept_one_way_or_the_other(slack: SlackWebhook, producer: Producer, where: str) -> None:
+    cut = json.dumps("cut \ud83d").strip('"')
+    event = json.dumps({**POST["event"], "text": "X", "files": [{"id": "Y"}]})  # type: ignore[dict-item]
+    body = event.replace('"X"' if where == "text" else '"Y"', f'"{cut}"')
+    answer = await slack(signed(f'{{"type": "event_callback", "team_id": "T1", "event": {body}}}'.encode()))
+    assert answer.status == 200
+    (record,) = producer.sent
+    assert record["topic"] == ("chat.events.v1" if where == "text" else "chat.events.v1.dead")
