@@ -1,6 +1,6 @@
 """The people, channels, messages and tickets of one scenario by their names in it, made fresh for each playing."""
 
-import time
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ class Cast:
 async def assemble(scenario: Scenario, clients: Clients) -> Cast:
     """Create whom and what the scenario needs, and apply its policy."""
     cast = Cast(scenario)
-    unique = f"{time.time_ns() // 1_000_000 % 10**8:08d}"
+    unique = uuid.uuid4().hex[:8]
     for short, person in scenario.people.items():
         if person.platform == "slack":
             body: Json = {"name": f"{short}.{unique}", "display_name": person.name, "staff": person.role is not None}

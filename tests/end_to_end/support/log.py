@@ -35,12 +35,15 @@ class Log:
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 max_partition_fetch_bytes=8 * 1024 * 1024,
+                retry_backoff_ms=20,
             )
             try:
                 await consumer.start()
             except BaseException:
                 await consumer.stop()
                 raise
+            consumer.assign(ALL)  # else each question would first wait for metadata, for seconds
+            consumer.pause(*ALL)
             self._consumer = consumer
         return self._consumer
 
@@ -63,14 +66,15 @@ class Log:
             begin = mark.get(tp, 0)
             if begin >= ends[tp]:
                 continue
-            consumer.assign([tp])
             consumer.seek(tp, begin)
+            consumer.resume(tp)
             while begin < ends[tp]:
                 for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, []):
                     begin = record.offset + 1
                     if record.offset < ends[tp]:
                         found.append(record)
                 begin = max(begin, await consumer.position(tp))
+            consumer.pause(tp)
         return found
 
     async def write(
