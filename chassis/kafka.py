@@ -6,6 +6,8 @@ Keys choose partitions by Kafka's default hash (murmur2, as every Kafka client h
 from __future__ import annotations
 
 import asyncio
+import functools
+import random
 import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +34,8 @@ FETCH_BYTES = 4 * 1024 * 1024
 BATCH_BYTES = 512 * 1024
 """Most of one produced batch (one larger record is a batch of its own)."""
 
+REMEMBERED_KEYS = 16_384
+"""Keys whose hash is remembered: the same channels come again and again, and Python takes long to hash."""
 PRODUCER_STUCK_SECONDS = 60.0
 
 
@@ -80,9 +84,19 @@ def make_producer(settings: KafkaSettings, *, linger_ms: int = 0) -> AIOKafkaPro
         max_batch_size=BATCH_BYTES,
         max_request_size=TOPIC_MAX_MESSAGE_BYTES,
         linger_ms=linger_ms,
+        partitioner=_choose_partition,
         retry_backoff_ms=50,
         request_timeout_ms=30_000,
     )
+
+
+@functools.lru_cache(maxsize=REMEMBERED_KEYS)
+def _hash(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def _choose_partition(key: bytes | None, partitions: Sequence[int], _available: Sequence[int]) -> int:
+    return random.choice(partitions) if key is None else partitions[_hash(key) % len(partitions)]
 
 
 def make_consumer(settings: KafkaSettings, *, group: str | None, instance: str | None) -> AIOKafkaConsumer:
@@ -193,8 +207,8 @@ class Publisher:
             count = len(await self.producer.partitions_for(topic))
         except KafkaError as error:
             raise _narrowed(error, f"no metadata of {topic}") from error
-        partition: int = (murmur2(key or b"") & 0x7FFFFFFF) % count
-        if len(self._partitions) > 100_000:
+        partition = _hash(key or b"") % count
+        if len(self._partitions) > REMEMBERED_KEYS:
             self._partitions.clear()
         self._partitions[topic, key or b""] = partition
         return partition

@@ -22,6 +22,7 @@ nobody asked, ends the process the same way with exit code 1.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -243,6 +244,16 @@ async def _sample_delay() -> None:
         metrics.event_loop_delay.observe(max(0.0, loop.time() - due))
 
 
+def _spare_the_collector() -> None:
+    """What a process has loaded by now stays; and a batch's thousands of objects are no reason to look for cycles.
+
+    With Python's defaults a busy process spends a sixth of its time in the collector, which finds nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 def run_process(
     kind: str,
     main: Callable[[ProcessContext[S]], Awaitable[None]],
@@ -262,8 +273,12 @@ def run_process(
     faults.configure(settings.fault_points, settings.fault_directory)
     metrics.process_info.info({"kind": kind, "name": name})
 
+    async def set_up(process: ProcessContext[S]) -> None:
+        await main(process)
+        _spare_the_collector()
+
     async def live() -> int:
-        return await ProcessContext(kind, name, settings).live(main)
+        return await ProcessContext(kind, name, settings).live(set_up)
 
     with pid_file.held(settings.pid_file):
         try:

@@ -50,7 +50,7 @@ WITH quick AS MATERIALIZED (
     SELECT id, topic, key, headers, payload, created_at, sum(size) OVER (ORDER BY id) - size AS before
     FROM (
         SELECT o.*, coalesce(octet_length(o.payload), 0) AS size FROM outbox o
-        WHERE ($2::int[] IS NULL OR o.lane = ANY($2)) AND NOT EXISTS (SELECT FROM unnest($1) AS d(id) WHERE d.id = o.id)
+        WHERE ($2::int[] IS NULL OR o.lane = ANY($2)) AND o.id NOT IN (SELECT unnest($1::bigint[]))
         ORDER BY o.id LIMIT $3
     ) AS next
 )

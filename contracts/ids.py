@@ -5,8 +5,11 @@ from history after a gap is the same event. Only a reaction adds its time: a per
 """
 
 import hashlib
-from base64 import b32encode
 from datetime import datetime
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+"""Two characters at a time: the library's base 32 takes four times as long, and each message needs several ids."""
 
 
 def _digest(*parts: str) -> str:
@@ -16,7 +19,8 @@ def _digest(*parts: str) -> str:
         encoded = part.encode()
         digest.update(len(encoded).to_bytes(4, "big"))
         digest.update(encoded)
-    return b32encode(digest.digest()[:16]).decode().rstrip("=").lower()
+    number = int.from_bytes(digest.digest()[:16], "big") << 2  # 130 bits: 26 characters of base 32 (RFC 4648)
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def content_hash(text: str) -> str:

@@ -31,6 +31,15 @@ WITH moved AS (
     RETURNING 1
 )"""
 
+_SESSION = {
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    # Every statement goes by keys; a plan made while tables are empty would read them whole for ever.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
 Header = tuple[str, bytes]
 Polled = dict[TopicPartition, list[Any]]
 
@@ -78,7 +87,7 @@ async def pool(schema: str) -> asyncpg.Pool[asyncpg.Record]:
         os.environ["DATABASE_URL"],
         min_size=2,
         max_size=2,
-        server_settings={"search_path": schema, "plan_cache_mode": "force_generic_plan", "jit": "off"},
+        server_settings={"search_path": schema, **_SESSION},
         reset=_nothing,
     )
 

@@ -1,5 +1,6 @@
 """Where ingest's processes are put together. Nothing connects at import."""
 
+import asyncio
 from pathlib import Path
 
 import aiohttp
@@ -20,6 +21,8 @@ CONSUMER = "ingest-worker"
 TOPICS = ("chat.events.v1", "chat.requests.v1")
 POLL_LIMIT_SECONDS = 120
 LOOP_LIMIT_SECONDS = 60
+GATHER_SECONDS = 0.1
+"""The worker lets events gather: nobody waits for a profile, and many small transactions would slow the tickets."""
 
 
 async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None:
@@ -105,6 +108,11 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
     process.add_liveness("relay", relay.last_turn_age, LOOP_LIMIT_SECONDS)
     loop = JobLoop(database, slack, telegram)
     process.spawn("jobs", loop.run(), stop=loop.stop)
+
+    async def noted() -> None:
+        await loop.wake()
+        await asyncio.sleep(GATHER_SECONDS)
+
     consumer = Consumer(
         name=CONSUMER,
         topics=TOPICS,
@@ -112,7 +120,7 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
         kafka=settings,
         handle=note_wishes,
         process=process.name,
-        after_commit=loop.wake,
+        after_commit=noted,
     )
     process.spawn("consumer", consumer.run(), stop=consumer.stop)
     process.add_liveness("jobs", loop.last_turn_age, LOOP_LIMIT_SECONDS)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from chassis.consumer import Consumer
-from chassis.database import Database
+from chassis.database import BY_KEY, Database
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
 from chassis.migrations import CHASSIS, check_schema
@@ -21,7 +21,9 @@ LOOP_LIMIT_SECONDS = 60
 async def run_router(process: ProcessContext[RouterSettings]) -> None:
     """Chat events in, commands and automatic answers out."""
     settings = process.settings
-    database = await Database.connect(settings.database_url.get_secret_value(), schema=SCHEMA, process=process.name)
+    database = await Database.connect(
+        settings.database_url.get_secret_value(), schema=SCHEMA, process=process.name, settings=BY_KEY
+    )
     process.defer(database.close)
     await check_schema(database, FOLDERS)
     producer = make_producer(settings)

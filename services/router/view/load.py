@@ -47,11 +47,14 @@ WITH asked AS MATERIALIZED (
     JOIN places p ON p.place_key = h.place_key
     JOIN conversations c ON c.conversation_id = p.conversation_id
 ), latest AS (
-    SELECT DISTINCT ON (h.place_key) h.place_key, h.started_at, t.*,
-        EXISTS (SELECT FROM tickets o WHERE o.ticket_id = h.opening_ticket_id) AS opened
-    FROM homes h
-    JOIN ticket_conversations tc ON tc.place_key = h.place_key OR tc.conversation_id = h.conversation_id
-    JOIN tickets t ON t.ticket_id = tc.ticket_id
+    SELECT DISTINCT ON (h.place_key) h.place_key, h.started_at, t.*, o.ticket_id IS NOT NULL AS opened
+    FROM (
+        SELECT h.*, tc.ticket_id FROM homes h JOIN ticket_conversations tc ON tc.place_key = h.place_key
+        UNION
+        SELECT h.*, tc.ticket_id FROM homes h JOIN ticket_conversations tc ON tc.conversation_id = h.conversation_id
+    ) AS h
+    JOIN tickets t ON t.ticket_id = h.ticket_id
+    LEFT JOIN tickets o ON o.ticket_id = h.opening_ticket_id
     ORDER BY h.place_key, t.status IN ('solved', 'closed'), t.number DESC
 )
 SELECT 'decision' AS kind, event_id AS key, rule AS a, NULL AS b, NULL AS c, NULL AS d, NULL::bool AS flag,

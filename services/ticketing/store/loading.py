@@ -32,9 +32,8 @@ UNION ALL SELECT 'alias', old_channel_key, channel_key FROM channel_aliases
 UNION ALL SELECT 'person', person_key, concat_ws(chr(31), contact_id, name) FROM identities
     WHERE person_key = ANY($4::text[])
 UNION ALL SELECT 'receipt', delivery_id, receipt::text FROM early_receipts WHERE delivery_id = ANY($5::text[])
-UNION ALL SELECT 'number', nextval('ticket_numbers')::text, NULL FROM generate_series(1, $7::int + (
-    SELECT count(*)::int FROM unnest($6::text[]) AS place
-    WHERE NOT EXISTS (SELECT FROM tickets WHERE place_key = place AND status IN {tickets.ACTIVE})
+UNION ALL SELECT 'number', nextval('ticket_numbers')::text, NULL FROM generate_series(1, $7::int + cardinality($6::text[]) - (
+    SELECT count(*)::int FROM tickets WHERE place_key = ANY($6::text[]) AND status IN {tickets.ACTIVE}
 ))"""  # noqa: S608
 _NUMBERS = "SELECT nextval('ticket_numbers') FROM generate_series(1, $1)"
 _MORE_MESSAGES = """
