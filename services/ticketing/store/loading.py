@@ -32,9 +32,10 @@ UNION ALL SELECT 'alias', old_channel_key, channel_key FROM channel_aliases
 UNION ALL SELECT 'person', person_key, concat_ws(chr(31), contact_id, name) FROM identities
     WHERE person_key = ANY($4::text[])
 UNION ALL SELECT 'receipt', delivery_id, receipt::text FROM early_receipts WHERE delivery_id = ANY($5::text[])
-UNION ALL SELECT 'number', nextval('ticket_numbers')::text, NULL FROM generate_series(1, $7::int + cardinality($6::text[]) - (
-    SELECT count(*)::int FROM tickets WHERE place_key = ANY($6::text[]) AND status IN {tickets.ACTIVE}
-))"""  # noqa: S608
+UNION ALL SELECT 'number', nextval('ticket_numbers')::text, NULL
+    FROM generate_series(1, $7::int + cardinality($6::text[]) - (
+        SELECT count(*)::int FROM tickets WHERE place_key = ANY($6::text[]) AND status IN {tickets.ACTIVE}
+    ))"""  # noqa: S608
 _NUMBERS = "SELECT nextval('ticket_numbers') FROM generate_series(1, $1)"
 _MORE_MESSAGES = """
 SELECT 'message' AS kind, id AS key, NULL AS value FROM messages WHERE id = ANY($1::text[])
