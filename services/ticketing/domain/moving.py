@@ -1,4 +1,8 @@
-"""A channel got a new key. Replies go to the new one; Slack's threads keep their times, so its places move along."""
+"""A channel got a new key. Replies go to the new one; Slack's threads keep their times, so its places move along.
+
+What was said under the new key may have arrived first: each channel is ordered for itself. A ticket whose place has an
+active ticket there already goes on without a place of its own; both keep their conversations.
+"""
 
 from datetime import datetime
 
@@ -28,9 +32,14 @@ def move_channel(book: Book, command: MoveChannel, at: datetime, traceparent: st
         )
         fields: dict[str, object] = {"conversations": conversations}
         if state.place_key is not None:
-            fields["place_key"] = _moved_key(state.place_key, old, new)
+            key = _moved_key(state.place_key, old, new)
+            other = book.ticket_in(key)
+            taken = other is not None and other.id != ticket.id and other.is_active
+            fields["place_key"] = None if taken and ticket.is_active else key
             if book.places.get(state.place_key) == ticket.id:
                 del book.places[state.place_key]
+                if not taken:
+                    book.places[key] = ticket.id
         after = advance(ticket, at, fields)
         book.record(change_of(state, after, ChangeKind.CHANNEL_MOVED, at, cause, traceparent=traceparent))
     return "moved", None

@@ -53,7 +53,8 @@ class Needs:
     opening: dict[str, None] = field(default_factory=dict)
     people: dict[str, None] = field(default_factory=dict)
     deliveries: dict[str, None] = field(default_factory=dict)
-    moving: dict[str, None] = field(default_factory=dict)
+    moving: dict[str, str] = field(default_factory=dict)
+    """Old channel key -> new one."""
     closes: int = 0
 
     def add(self, command: TicketCommand) -> None:
@@ -74,7 +75,7 @@ class Needs:
                 self.places[command.place.key] = None
                 self.deliveries[command.reply_id] = None
             case MoveChannel():
-                self.moving[command.channel_key] = None
+                self.moving[command.channel_key] = command.channel.key
             case _:
                 raise TypeError(f"{type(command).__name__} is no ticket command")
 
@@ -96,14 +97,15 @@ async def load_book(connection: Connection, needs: Needs) -> Book:
     wanted = [*(book.posted.get(key, key) for key in named), *needs.deliveries]
     places = {book.aliases.place(key) for key in needs.places}
     if needs.moving:
-        rows = await connection.fetch(tickets.LOCK_CHANNELS, wanted, list(places), list(needs.moving))
+        moved = list(needs.moving), list(needs.moving.values())
+        rows = await connection.fetch(tickets.LOCK_CHANNELS, wanted, list(places), *moved)
     else:
         rows = await connection.fetch(tickets.LOCK_CONCERNED, wanted, list(places))
     for row in rows:
         ticket = tickets.ticket_of(row)
         book.tickets[ticket.id] = ticket
         key = ticket.state.place_key
-        if key in places:
+        if key is not None and (key in places or needs.moving):
             known = book.places.get(key)
             if known is None or _rank(ticket) > _rank(book.tickets[known]):
                 book.places[key] = ticket.id

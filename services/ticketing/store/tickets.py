@@ -40,8 +40,10 @@ _CONCERNED = f"""
 _LOCK = f"{SELECT} WHERE t.id = ANY (ARRAY({{wanted}})) ORDER BY t.id FOR NO KEY UPDATE OF t"
 # $1 message ids, $2 place keys: the tickets of these messages, and of each place the ticket that counts there.
 LOCK_CONCERNED = _LOCK.format(wanted=_CONCERNED)
-# $3: and all tickets of these channels.
-_OF_CHANNELS = " UNION SELECT ticket_id FROM conversations WHERE channel_key = ANY($3::text[])"
+# $3: and all tickets of these channels, $4: and the active ones of those.
+_OF_CHANNELS = f"""
+    UNION SELECT ticket_id FROM conversations WHERE channel_key = ANY($3::text[])
+    UNION SELECT id FROM tickets WHERE channel_key = ANY($4::text[]) AND status IN {ACTIVE}"""  # noqa: S608
 LOCK_CHANNELS = _LOCK.format(wanted=_CONCERNED + _OF_CHANNELS)
 
 _conversations = TypeAdapter(tuple[Conversation, ...])

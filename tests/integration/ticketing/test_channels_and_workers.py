@@ -3,6 +3,8 @@
 import asyncio
 import random
 
+import pytest
+
 from chassis.errors import Fate, fate_of
 from contracts.chat import Channel, ChannelType
 from contracts.keys import Platform, message_key, slack_channel
@@ -45,6 +47,27 @@ async def test_a_moved_channel_keeps_its_conversations(desk: Desk) -> None:
     await desk.reply(ticket["id"])
     (post,) = await desk.said("chat.replies.v1")
     assert (post.channel_key, post.place.channel.key) == ("slack:C2", "slack:C2")
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["batch by batch", "in one batch"])
+async def test_what_was_said_under_the_new_name_may_come_before_the_move(desk: Desk, *, together: bool) -> None:
+    old_place, new_place = slack_place("C1"), slack_place("C2")
+    early, late = place_message(new_place, "early", at=later(2)), place_message(new_place, "late", at=later(3))
+    await desk.apply(place_message(old_place, "first"))
+    if together:
+        await desk.apply(early, move(), late)
+    else:
+        await desk.apply(early)
+        await desk.apply(move())
+        await desk.apply(late)
+
+    newer, older = await desk.tickets()
+    assert {ticket["channel"]["key"] for ticket in (newer, older)} == {"slack:C2"}
+    assert [one["text"] for one in await desk.messages(newer["id"])] == ["early", "late"]
+    assert [one["text"] for one in await desk.messages(older["id"])] == ["first"]
+    for ticket in (older, newer):
+        await desk.reply(ticket["id"])
+    assert {post.channel_key for post in await desk.said("chat.replies.v1")} == {"slack:C2"}
 
 
 async def test_two_workers_open_one_ticket_a_place(desk: Desk) -> None:
