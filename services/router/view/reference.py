@@ -27,7 +27,7 @@ INSERT INTO staff (identity, agent_id, name, active, version)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::int[])
 ON CONFLICT (identity) DO UPDATE SET agent_id = excluded.agent_id, name = excluded.name, active = excluded.active,
     version = excluded.version
-WHERE staff.version < excluded.version OR staff.agent_id <> excluded.agent_id"""
+WHERE staff.version < excluded.version"""
 _DROP_STAFF = "DELETE FROM staff WHERE identity = ANY($1::text[])"
 _STORE_POLICY = """
 INSERT INTO policy (version, document, applied_at) VALUES ($1, $2, $3)

@@ -174,10 +174,10 @@ def receipt(key: MessageKey, conversation_id: str, channel: ChannelKey = GROUP.k
     )
 
 
-def staff(person: Author, *, active: bool = True, version: int = 1) -> StaffIdentity:
+def staff(person: Author, *, active: bool = True, version: int = 1, agent: str = "agt_mentor") -> StaffIdentity:
     return StaffIdentity(
         identity=person.key,
-        agent_id="agt_mentor",
+        agent_id=agent,
         name="Mentor",
         role=StaffRole.MENTOR,
         active=active,
@@ -291,6 +291,17 @@ async def test_staff_takes_effect_in_its_own_batch_and_ends(router: Router) -> N
     assert await router.rule(post(MENTOR, 80, thread=0)) == "desk_reply"
     await router.tombstone("desk.staff.v1", MENTOR.key)
     assert await router.rule(post(MENTOR, 90, thread=0)) == "append_thread"
+
+
+async def test_a_late_word_on_a_former_agent_changes_nothing(router: Router) -> None:
+    await router.take(QUESTION)
+    await router.take(staff(MENTOR))
+    await router.take(staff(MENTOR, active=False, version=2))
+    await router.take(staff(MENTOR, version=3, agent="agt_other"))
+    await router.take(staff(MENTOR))  # a stopped relay woke up and published an old row again
+    (sent,) = await router.take(post(MENTOR, 60, thread=0))
+    assert isinstance(sent, PlaceMessage)
+    assert sent.message.agent_id == "agt_other"
 
 
 async def test_a_policy_takes_effect_and_an_older_one_does_not(router: Router) -> None:
