@@ -32,7 +32,7 @@ from services.ticketing.domain import desk_changes
 from services.ticketing.domain.change import TicketChange
 from services.ticketing.domain.deliveries import IllegalInstruction
 from services.ticketing.domain.desk_changes import Mention
-from services.ticketing.domain.ticket import Message, Ticket
+from services.ticketing.domain.ticket import Message, MessageKind, Ticket
 from services.ticketing.store.agents import agents_by_id
 from services.ticketing.store.message_list import ShownMessage, find_message, list_messages
 
@@ -143,11 +143,15 @@ async def patch_reply(
 async def delete_reply(
     ticket: str, reply: str, request: Request, services: ServicesOf, caller: AgentCaller
 ) -> Response:
-    """It is deleted in the chat too, or not sent if it is still queued; its text stays in the ticket."""
+    """It is deleted in the chat too, or not sent if it is still queued; its text stays in the ticket. Repeated, it
+    changes nothing.
+    """
 
     async def work(connection: Connection) -> Answer:
         locked = await lock_ticket(connection, ticket)
         message = await message_of_ticket(connection, locked, reply)
+        if message.kind is MessageKind.REPLY and message.deleted_at is not None:
+            return await _answer(connection, locked, reply)
         at = services.clock.now()
         with _legal():
             done = desk_changes.delete_reply(locked, message, at, caller.cause(request), current_traceparent.get())

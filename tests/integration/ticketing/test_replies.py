@@ -154,6 +154,16 @@ async def test_a_deleted_reply_is_withdrawn_and_can_not_be_edited(desk: Desk) ->
     problem(await desk.http.patch(path, json={"text": "other"}), 409, "illegal-delivery-state")
 
 
+async def test_a_deletion_whose_answer_was_lost_may_be_repeated(desk: Desk) -> None:
+    ticket = await desk.opened(PLACE)
+    reply = await desk.reply(ticket["id"])
+    path = f"/v1/tickets/{ticket['id']}/replies/{reply['id']}"
+    first, second = await desk.http.delete(path), await desk.http.delete(path)
+
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert [type(one) for one in await desk.said("chat.replies.v1")] == [PostReply, DeleteReply]
+
+
 async def test_a_mentioned_mentor_is_waited_for_until_they_answer_in_the_chat(desk: Desk) -> None:
     ticket = await desk.opened(PLACE)
     mentor = await desk.agent("Max", "telegram:77", "slack:U7", role="mentor")
