@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -71,8 +72,7 @@ async def test_a_database_set_back_is_refused_and_the_right_one_is_taken_again(
     await town.check()
 
     if not while_they_run:
-        for process in READING:
-            await town.stack.stop_process(process)
+        await asyncio.gather(*map(town.stack.stop_process, READING))
     logs = {process: town.stack.process(process).launch.log for process in READING}
     lengths = {process: log.stat().st_size for process, log in logs.items()}
     async with stopped_postgres(town) as data:
@@ -82,10 +82,10 @@ async def test_a_database_set_back_is_refused_and_the_right_one_is_taken_again(
         if while_they_run:
             for talk in talks:
                 await talk.says()
+        else:
+            await asyncio.gather(*(town.stack.start_process(process, wait=False) for process in READING))
         for process, (schema, consumer) in READING.items():
-            if not while_they_run:
-                await town.stack.start_process(process, wait=False)
-            elif process not in IN_FRONT:
+            if while_they_run and process not in IN_FRONT:
                 await town.stack.stop_process(process)
                 await town.stack.start_process(process, wait=False)
             await ended(town, process)
