@@ -17,6 +17,7 @@ import json
 import logging
 import re
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -39,6 +40,11 @@ _TALKATIVE = ("httpx", "httpcore", "telegram", "slack_sdk", "slack_bolt", "aioht
 """Below WARNING these write URLs with tokens, headers or bodies."""
 
 _TOKENS = re.compile(r"bot\d+:[\w-]{20,}|\d{6,}:[\w-]{30,}|xox[a-z]-[\w-]+|xapp-[\w-]+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+
+
+REPEAT_SECONDS = 5.0
+"""How long the same line of a library isn't written again."""
+_MOST_TOLD = 1000
 
 
 class Logger(Protocol):
@@ -106,12 +112,37 @@ def configure(settings: ProcessSettings, process: str, stream: TextIO | None = N
 
 
 class _Forward(logging.Handler):
-    """Takes a library's record into our pipeline, without its tokens."""
+    """Takes a library's record into our pipeline, without its tokens.
+
+    The same line within seconds is left out and counted: a client without its server says so 20 times a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+        """When a line was last written, and how often it was left out since."""
+
+    def _left_out(self, name: str, text: str) -> int | None:
+        """How often this line was left out before it is written now; None: leave it out."""
+        now = time.monotonic()
+        at, count = self._told.get((name, text), (-REPEAT_SECONDS, 0))
+        if now - at < REPEAT_SECONDS:
+            self._told[name, text] = (at, count + 1)
+            return None
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        self._told[name, text] = (now, 0)
+        return count
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = _TOKENS.sub("***", record.getMessage())
+            left_out = self._left_out(record.name, text)
+            if left_out is None:
+                return
             fields: dict[str, Any] = {"exc_info": record.exc_info} if record.exc_info else {}
+            if left_out:
+                fields["repeated"] = left_out
             structlog.get_logger(source=record.name).log(record.levelno, "library", text=text, **fields)
         except Exception:  # noqa: BLE001  the logging module's contract: a line that can't be written ends nothing
             self.handleError(record)

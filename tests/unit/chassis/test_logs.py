@@ -121,6 +121,22 @@ def test_libraries_come_out_in_the_same_shape(written: Written) -> None:
     assert line["process"] == "router-0"
 
 
+def test_a_library_that_repeats_itself_is_written_once_in_a_while(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("chassis.logs.time.monotonic", lambda: now)
+    client = logging.getLogger("aiokafka")
+    for _ in range(50):
+        client.warning("Unable to connect to node 1")
+    client.warning("Unable to connect to node 2")
+    now += logs.REPEAT_SECONDS
+    client.warning("Unable to connect to node 1")
+    lines = written.lines()
+    assert [line["text"][-1] for line in lines] == ["1", "2", "1"]
+    assert [line.get("repeated") for line in lines] == [None, None, 49]
+
+
 def test_python_warnings_are_lines_too(written: Written) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
