@@ -14,7 +14,7 @@ from tests.end_to_end.support.talk import Talk
 from tests.end_to_end.support.town import Town
 
 SLOWLY, QUICKLY = 10, 100
-"""Times real: Slack's last retry comes half a minute after the one before, unless time is let run once Kafka is back."""
+"""Times real: Slack's last retry comes half a minute after the one before, unless Kafka is back and time is let run."""
 
 
 async def _talk_on(talks: list[Talk], gone: asyncio.Event, back: asyncio.Event) -> None:
