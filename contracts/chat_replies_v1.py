@@ -9,6 +9,9 @@ from contracts.base import RecordModel
 from contracts.chat import Decided, Person, Place
 from contracts.keys import ChannelKey
 
+DELIVERY_METADATA = "okno_delivery"
+"""`metadata.event_type` of our posts in Slack; the payload's `delivery_id` names the delivery."""
+
 
 class ReplySource(StrEnum):
     AGENT = "agent"

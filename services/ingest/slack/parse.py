@@ -12,12 +12,10 @@ from contracts.base import RecordModel
 from contracts.chat import Attachment, Author, Channel, ChannelType, Command
 from contracts.chat_events_v1 import ChannelMoved, MessageDeleted, MessageEdited, MessagePosted, ReactionChanged
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
+from contracts.chat_replies_v1 import DELIVERY_METADATA
 from contracts.keys import Platform
 from services.ingest.parsed import Parsed, clean
 from services.ingest.slack.text import mentioned_users, plain_text
-
-DELIVERY_METADATA = "okno_delivery"
-"""`metadata.event_type` of our own posts; its payload names the delivery."""
 
 _POSTS = frozenset({None, "file_share", "thread_broadcast", "me_message", "bot_message"})
 _CHANNEL_TYPES = {

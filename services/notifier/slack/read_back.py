@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from contracts.chat_receipts_v1 import DeliveryError
+from contracts.chat_replies_v1 import DELIVERY_METADATA
 from contracts.keys import MessageKey, message_key, native_channel, ordinal
 from services.notifier.outcomes import Absent, Found, Later, ReadOutcome, Refused, Target, Unreadable
 
@@ -19,7 +20,6 @@ MAX_PAGES = 50
 CLOCKS_APART = 300.0
 """Seconds by which the database's clock may be ahead of Slack's."""
 
-EVENT_TYPE = "okno_delivery"
 TOO_MUCH = DeliveryError(
     code="too_much_to_read",
     text="Too much was written there since to find out whether the message arrived. Look into the chat: "
@@ -64,7 +64,7 @@ def _matching(messages: Iterable[Mapping[str, Any]], target: Target) -> list[Mes
     keys = []
     for message in messages:
         metadata = message.get("metadata")
-        if not isinstance(metadata, Mapping) or metadata.get("event_type") != EVENT_TYPE:
+        if not isinstance(metadata, Mapping) or metadata.get("event_type") != DELIVERY_METADATA:
             continue
         payload = metadata.get("event_payload") or {}
         same = payload.get("delivery_id") == target.delivery_id and payload.get("part", 0) == target.part

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contracts.chat_receipts_v1 import DeliveryError
+from contracts.chat_replies_v1 import DELIVERY_METADATA
 from contracts.keys import MessageKey, channel_of_message, message_id_of, message_key, native_channel
 from services.notifier.outcomes import (
     ChangeOutcome,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
     from slack_sdk.web.async_client import AsyncWebClient
 
-EVENT_TYPE = "okno_delivery"
 DEFAULT_RETRY_AFTER = 30.0
 """Seconds to wait after a 429 that doesn't say."""
 
@@ -43,7 +43,7 @@ NO_ANSWER = DeliveryError(
 
 def metadata(delivery_id: str, part: int) -> dict[str, Any]:
     """What a post is found and recognised by."""
-    return {"event_type": EVENT_TYPE, "event_payload": {"delivery_id": delivery_id, "part": part}}
+    return {"event_type": DELIVERY_METADATA, "event_payload": {"delivery_id": delivery_id, "part": part}}
 
 
 class SlackSender:

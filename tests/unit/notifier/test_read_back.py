@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from contracts.chat import Channel, ChannelType, Place
+from contracts.chat_replies_v1 import DELIVERY_METADATA
 from contracts.keys import Platform, message_key, place_key, slack_channel
 from services.notifier.outcomes import Absent, Found, Later, Refused, Target, Unreadable
 from services.notifier.slack import read_back
@@ -21,7 +22,7 @@ TARGET = Target("d1", 0, CHANNEL, PLACE)
 
 def ours(ts: str, delivery: str = "d1") -> dict[str, Any]:
     payload = {"delivery_id": delivery, "part": 0}
-    return {"ts": ts, "metadata": {"event_type": read_back.EVENT_TYPE, "event_payload": payload}}
+    return {"ts": ts, "metadata": {"event_type": DELIVERY_METADATA, "event_payload": payload}}
 
 
 class Thread:
