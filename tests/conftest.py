@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -44,22 +46,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(folder)
 
 
+@contextmanager
+def server_folder(name: str) -> Iterator[Path]:
+    """A folder for a server's data, not under pytest's own: another session beside this one cleans up and locks there,
+    which shuts out a PostgreSQL that runs as another user.
+    """
+    with tempfile.TemporaryDirectory(prefix=f"okno-{name}-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+def kafka() -> Iterator[EmbeddedKafka]:
     """The session's broker: `bootstrap_servers`, `await kafka.stop()/kill()/start()/restart()` (same port and data)."""
-    server = EmbeddedKafka(tmp_path_factory.mktemp("kafka"), progress=Progress())
-    run_aside(server.start)
-    yield server
-    run_aside(server.kill)
+    with server_folder("kafka") as folder:
+        server = EmbeddedKafka(folder, progress=Progress())
+        run_aside(server.start)
+        yield server
+        run_aside(server.kill)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def postgres() -> Iterator[EmbeddedPostgres]:
     """The session's server: `dsn`, `await postgres.stop()/kill()/start()/restart()` (same port and data)."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
-    run_aside(server.start)
-    yield server
-    run_aside(server.stop)
+    with server_folder("postgres") as folder:
+        server = EmbeddedPostgres(folder)
+        run_aside(server.start)
+        yield server
+        run_aside(server.stop)
 
 
 @pytest.fixture(autouse=True)

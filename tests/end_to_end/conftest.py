@@ -9,7 +9,7 @@ import pytest
 from sandbox.stack.options import StackOptions
 from sandbox.stack.progress import SILENT
 from sandbox.stack.stack import Stack
-from tests.conftest import run_aside
+from tests.conftest import run_aside, server_folder
 from tests.end_to_end.support import faults
 from tests.end_to_end.support import town as towns
 from tests.end_to_end.support.town import Town
@@ -21,12 +21,11 @@ IMPATIENT = {"SLACK_TIMEOUT_SECONDS": "2", "TELEGRAM_TIMEOUT_SECONDS": "2", "SET
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """The whole of Okno with two routers, breakable at every fault point."""
-    with pytest.MonkeyPatch.context() as environment:
+    with pytest.MonkeyPatch.context() as environment, server_folder("stack") as state:
         for name in ELSEWHERE:
             environment.delenv(name, raising=False)
-        state = tmp_path_factory.mktemp("stack")
         env = {"notifier": IMPATIENT, **faults.environment(state / "breaking")}
         options = StackOptions(state=state, stable_ports=False, routers=2, extra_env=env)
         running = Stack(options, progress=SILENT)
