@@ -40,7 +40,9 @@ def main(arguments: list[str]) -> None:
     asked = options.parse_args(arguments)
     if asked.pid_file is not None:
         asked.pid_file.parent.mkdir(parents=True, exist_ok=True)
-        asked.pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
+        draft = asked.pid_file.with_name(f".{asked.pid_file.name}.{os.getpid()}")
+        draft.write_text(f"{os.getpid()}\n", encoding="ascii")
+        draft.replace(asked.pid_file)
     if asked.postgres_data is not None:
         from sandbox.stack.postgres import lock
 

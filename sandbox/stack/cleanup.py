@@ -50,8 +50,8 @@ def launch_of(name: str, info: ProcessInfo) -> Launch:
 
 
 def _by_pid_file(info: ProcessInfo, since: float) -> psutil.Process | None:
-    with contextlib.suppress(OSError, ValueError, psutil.Error):
-        process = psutil.Process(int(Path(info.pid_file).read_text(encoding="ascii").split()[0]))
+    with contextlib.suppress(OSError, ValueError, psutil.Error):  # an empty file is no number
+        process = psutil.Process(int(Path(info.pid_file).read_text(encoding="ascii").partition("\n")[0]))
         ours = _same_command(process.cmdline(), info.command) and process.create_time() >= since - 1.0
         return find(process.pid, process.create_time()) if ours else None
     return None

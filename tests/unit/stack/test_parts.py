@@ -13,7 +13,7 @@ import pytest
 
 from sandbox.stack import become, cleanup
 from sandbox.stack.errors import MissingTool, StackError
-from sandbox.stack.info import Registry, read_registry, write
+from sandbox.stack.info import ProcessInfo, Registry, read_registry, write
 from sandbox.stack.kafka import distribution
 from sandbox.stack.kafka.server import properties
 from sandbox.stack.ports import free_port, free_ports, is_free
@@ -150,6 +150,16 @@ def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     file.write_text("{")
     with pytest.raises(StackError, match=r"processes\.json"):
         read_registry(file)
+
+
+@pytest.mark.parametrize("content", ["", "\n", "not a number\n"])
+def test_a_pid_file_that_says_nothing_names_no_process(tmp_path: Path, content: str) -> None:
+    pid_file = tmp_path / "toy.pid"
+    pid_file.write_text(content)
+    info = ProcessInfo(
+        pid=2**30, command=["toy"], env={}, cwd="/", started_at=0.0, pid_file=str(pid_file), log=str(tmp_path / "log")
+    )
+    assert cleanup.running("toy", info, since=0.0) == []
 
 
 def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
