@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
-
-import pytest
+from collections.abc import Iterable, Mapping
 
 from sandbox.stack.environment import base_environment
 from sandbox.stack.paths import ROOT
@@ -63,15 +61,25 @@ def _assert_one_message(output: str, names: list[str]) -> None:
         assert f"Example: {name}=" in output
 
 
-@pytest.mark.parametrize("kind", NEEDED)
-async def test_without_any_setting_all_that_is_missing_is_named_at_once(kind: str) -> None:
-    code, output = await _run(kind, {})
-    assert code == 2, output
-    _assert_one_message(output, NEEDED[kind])
+async def _all(runs: Iterable[tuple[str, Mapping[str, str]]]) -> list[tuple[int | None, str]]:
+    """Exit codes and outputs of several processes, a few at once."""
+    gate = asyncio.Semaphore(4)
+
+    async def one(kind: str, env: Mapping[str, str]) -> tuple[int | None, str]:
+        async with gate:
+            return await _run(kind, env)
+
+    return await asyncio.gather(*(one(kind, env) for kind, env in runs))
 
 
-@pytest.mark.parametrize(("kind", "name", "value"), WRONG, ids=[f"{kind}-{name}" for kind, name, _ in WRONG])
-async def test_a_wrong_setting_is_named_with_an_example(kind: str, name: str, value: str) -> None:
-    code, output = await _run(kind, {**FINE, name: value})
-    assert code == 2, output
-    _assert_one_message(output, ["FAULT_DIRECTORY" if name == "FAULT_POINTS" else name])
+async def test_without_any_setting_each_process_names_all_that_is_missing_at_once() -> None:
+    for (code, output), names in zip(await _all((kind, {}) for kind in NEEDED), NEEDED.values(), strict=True):
+        assert code == 2, output
+        _assert_one_message(output, names)
+
+
+async def test_each_wrong_setting_is_named_with_an_example() -> None:
+    answers = await _all((kind, {**FINE, name: value}) for kind, name, value in WRONG)
+    for (code, output), (_, name, _) in zip(answers, WRONG, strict=True):
+        assert code == 2, output
+        _assert_one_message(output, ["FAULT_DIRECTORY" if name == "FAULT_POINTS" else name])
