@@ -19,6 +19,7 @@ from sandbox.traces.zipkin import ZipkinForwarder
 MAX_BODY = 100 * 1024 * 1024
 _FOR_PEOPLE = ("/tickets", "/control", "/live", "/traces")
 
+LIVE = web.AppKey("live", Live)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -36,7 +37,7 @@ class Parts:
 def build(parts: Parts) -> web.Application:
     """The application; closing it ends live streams and the simulations' deliveries."""
     app = web.Application(client_max_size=MAX_BODY, middlewares=[only_from_here])
-    live = Live(parts.slack, parts.telegram)
+    live = app[LIVE] = Live(parts.slack, parts.telegram)
     app.add_routes(slack.routes(parts.slack))
     app.add_routes(telegram.routes(parts.telegram))
     app.add_routes(traces.routes(parts.traces, parts.zipkin.forward if parts.zipkin else None))

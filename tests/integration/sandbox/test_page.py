@@ -15,7 +15,8 @@ from playwright.async_api import Browser, Route, expect
 
 from sandbox import slack, telegram
 from sandbox.desk import Desk
-from sandbox.server import Parts, build
+from sandbox.live import Live
+from sandbox.server import LIVE, Parts, build
 from sandbox.slack.messages import Draft
 from sandbox.slack.model import ChannelType
 from sandbox.telegram.feed import Webhook
@@ -73,6 +74,7 @@ class Sandbox:
     slack: slack.Simulation
     telegram: telegram.Simulation
     desk: EmptyDesk
+    live: Live
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -89,8 +91,9 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         parts = Parts(
             slack.Simulation(), telegram.Simulation(), TraceStore(), Desk(str(api.make_url("/")), "okno_admin")
         )
-        async with TestServer(build(parts)) as server:
-            yield Sandbox(str(server.make_url("/")), parts.slack, parts.telegram, desk)
+        app = build(parts)
+        async with TestServer(app) as server:
+            yield Sandbox(str(server.make_url("/")), parts.slack, parts.telegram, desk, app[LIVE])
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -253,9 +256,8 @@ async def test_it_is_said_that_okno_does_not_take_what_is_written(page: Window, 
 async def test_the_stream_may_break_and_nothing_is_missed(page: Window, sandbox: Sandbox) -> None:
     workspace = sandbox.slack.workspace
     await expect(page.page.locator("#live")).to_have_text("Live")
-    await page.page.context.set_offline(True)
+    await sandbox.live.close()  # every stream ends; the browser comes back by itself, a moment later
     sandbox.slack.messages.post(workspace.channel("course-python"), Draft(workspace.user("tom"), "Said meanwhile"))
-    await page.page.context.set_offline(False)
     await expect(page.message(page.slack, "Said meanwhile")).to_be_visible()
     await expect(page.page.locator("#live")).to_have_text("Live")
 
