@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import pwd
+import signal
 import sys
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def main(arguments: list[str]) -> None:
         os.setgroups([])
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background ignores it, and PostgreSQL is stopped by it
     os.execvp(asked.command[0], asked.command)  # noqa: S606 - the stack's own command, no shell
 
 

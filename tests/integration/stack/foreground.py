@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -21,4 +22,5 @@ async def main() -> None:
         await asyncio.Event().wait()
 
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background without it
 asyncio.run(main())
