@@ -38,9 +38,19 @@ async function everything(path) {
   return found;
 }
 
-/** Change fields of a ticket as it was seen: refused when an agent changed it since. */
+const ownRevisions = new Map(); // by ticket: what this page's last change made, which its view may not show yet
+let lastChange = Promise.resolve();
+
+/** Change fields of a ticket as it was seen, one change after another: refused when somebody else changed it since. */
 export function change(ticket, fields) {
-  return call("PATCH", `${PATH}/${ticket.id}`, fields, { "If-Match": `"${ticket.revision}"` });
+  const work = lastChange.then(async () => {
+    const revision = Math.max(ticket.revision, ownRevisions.get(ticket.id) ?? 0);
+    const changed = await call("PATCH", `${PATH}/${ticket.id}`, fields, { "If-Match": `"${revision}"` });
+    ownRevisions.set(ticket.id, changed.revision);
+    return changed;
+  });
+  lastChange = work.catch(() => {}); // whoever asked for it is told; the next one begins all the same
+  return work;
 }
 
 /** Write a reply or a note (`kind`: replies, notes); repeating with the same key has no second effect. */
