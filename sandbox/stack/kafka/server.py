@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
@@ -10,13 +9,14 @@ import subprocess
 from pathlib import Path
 
 from sandbox.stack import become
+from sandbox.stack.embedded import EmbeddedServer
 from sandbox.stack.environment import base_environment
 from sandbox.stack.errors import StackError
 from sandbox.stack.kafka.distribution import jars, java
 from sandbox.stack.kafka.probe import serves_groups
 from sandbox.stack.paths import ROOT
 from sandbox.stack.ports import free_ports, is_free
-from sandbox.stack.process import Launch, RunningProcess, start, until_ready
+from sandbox.stack.process import Launch
 from sandbox.stack.progress import SILENT, Progress
 
 HOST = "127.0.0.1"
@@ -54,8 +54,10 @@ def properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
     }
 
 
-class EmbeddedKafka:
+class EmbeddedKafka(EmbeddedServer):
     """A broker in a folder. `bootstrap_servers` is known once it was started, and stays."""
+
+    ready_seconds = READY_SECONDS
 
     def __init__(
         self,
@@ -66,14 +68,13 @@ class EmbeddedKafka:
         pid_file: Path | None = None,
         progress: Progress = SILENT,
     ) -> None:
+        super().__init__()
         self.folder = folder
         self.name = name
-        self.process: RunningProcess | None = None
         self._log = log if log is not None else folder / "kafka.log"
         self._pid_file = pid_file
         self._progress = progress
         self._ports: tuple[int, int] | None = None
-        self._prepared: Launch | None = None
 
     @property
     def bootstrap_servers(self) -> str:
@@ -81,41 +82,9 @@ class EmbeddedKafka:
             raise StackError("Kafka has not been started yet")
         return f"{HOST}:{self._ports[0]}"
 
-    async def prepare(self) -> Launch:
-        """How the broker is started: jars downloaded, ports chosen, storage formatted where that is still to do."""
-        if self._prepared is None:
-            self._prepared = await asyncio.to_thread(self._prepare)
-        return self._prepared
-
     async def ready(self) -> bool:
         """Whether consumer groups are served."""
         return self._ports is not None and await serves_groups(HOST, self._ports[0])
-
-    async def start(self) -> None:
-        """Start (or start again) and wait until it is ready."""
-        if self.process is not None and self.process.alive():
-            return
-        process = start(await self.prepare())
-        self.process = process
-        try:
-            await until_ready(process, self.ready, seconds=READY_SECONDS)
-        except BaseException:
-            await process.kill()
-            raise
-
-    async def stop(self) -> None:
-        if self.process is not None:
-            await self.process.stop()
-
-    async def kill(self) -> None:
-        """`kill -9`."""
-        if self.process is not None:
-            await self.process.kill()
-
-    async def restart(self) -> None:
-        """Stop properly and start again on the same port with the same data."""
-        await self.stop()
-        await self.start()
 
     def _prepare(self) -> Launch:
         program = java()

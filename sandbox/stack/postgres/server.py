@@ -4,7 +4,6 @@ password; data, password and port survive stop, kill and start.
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import json
 import os
@@ -19,11 +18,12 @@ from pathlib import Path
 import asyncpg
 
 from sandbox.stack import become
+from sandbox.stack.embedded import EmbeddedServer
 from sandbox.stack.environment import base_environment
 from sandbox.stack.errors import StackError
 from sandbox.stack.paths import ROOT
 from sandbox.stack.ports import free_port
-from sandbox.stack.process import Launch, RunningProcess, start, until_ready
+from sandbox.stack.process import Launch
 
 HOST = "127.0.0.1"
 USER = "okno"
@@ -32,20 +32,21 @@ MAX_CONNECTIONS = 200
 _SYSTEM_USER = "embedded_postgres"
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedServer):
     """A server in a folder. `dsn` (of the database `postgres`) is known once it was started, and stays."""
+
+    ready_seconds = READY_SECONDS
 
     def __init__(
         self, folder: Path, *, name: str = "postgres", log: Path | None = None, pid_file: Path | None = None
     ) -> None:
+        super().__init__()
         self.folder = folder
         self.name = name
-        self.process: RunningProcess | None = None
         self._log = log if log is not None else folder / "postgres.log"
         self._pid_file = pid_file
         self._port: int | None = None
         self._password = ""
-        self._prepared: Launch | None = None
 
     @property
     def dsn(self) -> str:
@@ -56,41 +57,9 @@ class EmbeddedPostgres:
             raise StackError("PostgreSQL has not been started yet")
         return f"postgresql://{USER}:{self._password}@{HOST}:{self._port}/{database}"
 
-    async def prepare(self) -> Launch:
-        """How the server is started: user, data folder, password and port made where that is still to do."""
-        if self._prepared is None:
-            self._prepared = await asyncio.to_thread(self._prepare)
-        return self._prepared
-
     async def ready(self) -> bool:
         """Whether queries are answered."""
         return await answers(self.dsn)
-
-    async def start(self) -> None:
-        """Start (or start again, recovering after a kill) and wait until it is ready."""
-        if self.process is not None and self.process.alive():
-            return
-        process = start(await self.prepare())
-        self.process = process
-        try:
-            await until_ready(process, self.ready, seconds=READY_SECONDS)
-        except BaseException:
-            await process.kill()
-            raise
-
-    async def stop(self) -> None:
-        """Fast shutdown: clients are disconnected, nothing is lost."""
-        if self.process is not None:
-            await self.process.stop()
-
-    async def kill(self) -> None:
-        """`kill -9` of the server; returns when its children have left too."""
-        if self.process is not None:
-            await self.process.kill()
-
-    async def restart(self) -> None:
-        await self.stop()
-        await self.start()
 
     async def create_database(self, name: str, *, template: str = "template0") -> str:
         """Create a database (a copy of the template) and return its DSN; fine when it is there already."""
