@@ -12,7 +12,7 @@ process that comes back, a failed batch or a doubtful commit only lead to readin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -30,7 +30,7 @@ from chassis.errors import Fate, Transient, cause_of, fate_of
 from chassis.faults import fault_point
 from chassis.group_offsets import GroupOffsets
 from chassis.handling import Handling
-from chassis.kafka import make_consumer, stop_consumer
+from chassis.kafka import FETCH_WAIT_MS, make_consumer, stop_consumer
 from chassis.logs import get_logger
 from chassis.polling import TURN_SECONDS, Poller
 from chassis.records import Decode, Polled, Record, is_compacted
@@ -48,8 +48,10 @@ log = get_logger("consumer")
 class Consumer:
     """A consumer group's member. `name` is the group and the key of its positions, `process` the static membership.
 
-    `after_commit` runs after each commit, before the next batch: once more after a failure, so it must bear repetition.
+    `after_commit` runs after each commit with its outcome, before the next batch. After a failure, when the last commit
+    or what followed it is in doubt, it runs with None: it must bear repetition.
     `on_assigned` runs before the first batch of an assignment. `decode` None hands on raw records, undecoded.
+    Records of `unhurried` topics wait a little for others to share a transaction with.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class Consumer:
         kafka: KafkaSettings,
         handle: Handle,
         process: str,
-        after_commit: Callable[[], Awaitable[None]] | None = None,
+        after_commit: Callable[[Outcome | None], Awaitable[None]] | None = None,
         on_assigned: Callable[[frozenset[tuple[str, int]]], Awaitable[None]] | None = None,
         max_records: int = 500,
+        unhurried: Collection[str] = (),
+        fetch_wait_ms: int = FETCH_WAIT_MS,
         fault_prefix: str | None = None,
         decode: Decode | None = decode_record,
         compacted: Callable[[str], bool] = is_compacted,
@@ -80,6 +84,8 @@ class Consumer:
         self._after_commit = after_commit
         self._on_assigned = on_assigned
         self._max_records = max_records
+        self._unhurried = frozenset(unhurried)
+        self._fetch_wait_ms = fetch_wait_ms
         self._fault_prefix = fault_prefix or name
         self._backoff = backoff or Backoff()
         self._clock = clock or SystemClock()
@@ -164,11 +170,13 @@ class Consumer:
         """
         failures, since, shared = 0, self._clock.monotonic(), False
         while not self._stopping.is_set():
-            consumer = make_consumer(self._settings, group=self.name, instance=self._process)
+            consumer = make_consumer(
+                self._settings, group=self.name, instance=self._process, fetch_wait_ms=self._fetch_wait_ms
+            )
             consumer.subscribe(
                 self._topics, listener=Listener(consumer, assigned=self._on_assignment, revoked=self._on_revocation)
             )
-            self._poller = Poller(consumer, self._max_records)
+            self._poller = Poller(consumer, self._max_records, self._unhurried)
             starting = asyncio.create_task(consumer.start())
             stopping = asyncio.create_task(self._stopping.wait())
             while not (starting.done() or stopping.done()):
@@ -278,7 +286,7 @@ class Consumer:
         elif self._seek_all:
             await self._seek_back(consumer)
         if self._commit_pending:
-            await self._follow_up()
+            await self._follow_up(None)
         polled = await self._fetch()
         if polled:
             await self._process_batch(consumer, polled)
@@ -360,12 +368,12 @@ class Consumer:
         if self._group_offsets is not None:
             self._group_offsets.stored(dict(outcome.positions))
         self._commit_pending = True
-        await self._follow_up()
+        await self._follow_up(outcome)
         await fault_point(f"{self._fault_prefix}.settled")
 
-    async def _follow_up(self) -> None:
+    async def _follow_up(self, outcome: Outcome | None) -> None:
         if self._after_commit is not None:
-            await self._after_commit()
+            await self._after_commit(outcome)
         self._commit_pending = False
 
     # --- small things ----------------------------------------------------------------------------------------------

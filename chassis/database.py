@@ -96,10 +96,14 @@ may still be empty and statistics are missing; without this they read whole tabl
 @asynccontextmanager
 async def _transaction(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Connection]:
     asked = time.perf_counter()
-    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+    async with asyncio.timeout(ACQUIRE_SECONDS):  # asyncpg's own `timeout` makes a task of each acquisition
+        connection = await pool.acquire()
+    try:
         metrics.pool_wait.observe(time.perf_counter() - asked)
         async with connection.transaction():
             yield connection
+    finally:
+        await pool.release(connection)
 
 
 async def _nothing_to_reset(_: Connection) -> None:

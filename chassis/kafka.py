@@ -99,7 +99,9 @@ def _choose_partition(key: bytes | None, partitions: Sequence[int], _available: 
     return random.choice(partitions) if key is None else partitions[_hash(key) % len(partitions)]
 
 
-def make_consumer(settings: KafkaSettings, *, group: str | None, instance: str | None) -> AIOKafkaConsumer:
+def make_consumer(
+    settings: KafkaSettings, *, group: str | None, instance: str | None, fetch_wait_ms: int = FETCH_WAIT_MS
+) -> AIOKafkaConsumer:
     """A member that keeps its partitions over a restart (`instance`), and starts nowhere by itself."""
     return AIOKafkaConsumer(
         **connection_options(settings),
@@ -110,7 +112,7 @@ def make_consumer(settings: KafkaSettings, *, group: str | None, instance: str |
         session_timeout_ms=SESSION_SECONDS * 1000,
         heartbeat_interval_ms=SESSION_SECONDS * 1000 // 4,
         max_poll_interval_ms=MAX_POLL_SECONDS * 1000,
-        fetch_max_wait_ms=FETCH_WAIT_MS,
+        fetch_max_wait_ms=fetch_wait_ms,
         fetch_min_bytes=1,
         fetch_max_bytes=FETCH_BYTES,
         max_partition_fetch_bytes=MAX_RECORD_BYTES // 4,

@@ -24,7 +24,8 @@ INSERT INTO outbox (lane, topic, key, headers, payload)
 SELECT lane, topic, key, headers, payload
 FROM unnest($1::int[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[]) WITH ORDINALITY
     AS a(lane, topic, key, headers, payload, n)
-ORDER BY n"""
+ORDER BY n
+RETURNING id"""
 
 _OVERHEAD = 1024
 """Room for what Kafka adds to a record."""
@@ -61,14 +62,14 @@ def row(
     return OutboxRow(encoded.topic, encoded.key, encoded.value, encoded.headers, lane)
 
 
-async def add(connection: Connection, rows: Sequence[OutboxRow]) -> None:
-    """Write rows in one statement, in order. Raises DataError, before writing any, when one is too large to publish."""
+async def add(connection: Connection, rows: Sequence[OutboxRow]) -> list[int]:
+    """Write rows in one statement, in order; their ids. Raises DataError, before writing any, when one is too large."""
     if not rows:
-        return
+        return []
     for one in rows:
         if one.size > TOPIC_MAX_MESSAGE_BYTES - _OVERHEAD:
             raise DataError("too_large", f"a record for {one.topic} has {one.size} bytes")
-    await connection.execute(
+    found = await connection.fetch(
         _ADD,
         [one.lane for one in rows],
         [one.topic for one in rows],
@@ -76,6 +77,7 @@ async def add(connection: Connection, rows: Sequence[OutboxRow]) -> None:
         [pack_headers(one.headers) for one in rows],
         [one.value for one in rows],
     )
+    return [row[0] for row in found]
 
 
 def pack_headers(headers: Sequence[Header]) -> bytes:

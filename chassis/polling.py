@@ -7,6 +7,8 @@ is a task that is kept from turn to turn, and the loop that owns it goes on turn
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Collection
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CorruptRecordException
@@ -16,6 +18,8 @@ from chassis.records import Polled
 
 POLL_MS = 1000
 LINGER_MS = 3
+COMPANY_MS = 20
+"""How long records of unhurried topics wait for others: fewer transactions where few records come."""
 TURN_SECONDS = 1.0
 
 
@@ -24,11 +28,12 @@ class UnreadableLog(Fatal):
 
 
 class Poller:
-    """Fetches the records of a consumer, `limit` at most at a time."""
+    """Fetches the records of a consumer, `limit` at most at a time. Those of `unhurried` topics alone wait a little."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, limit: int) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, limit: int, unhurried: Collection[str] = ()) -> None:
         self._consumer = consumer
         self._limit = limit
+        self._unhurried = unhurried
         self._seeks = 0
         self._poll: asyncio.Task[Polled] | None = None
 
@@ -71,18 +76,24 @@ class Poller:
         """What is there, or what comes first.
 
         When records waited already, this process is the slow one: then one more fetch is worth its millisecond, as
-        fewer and larger batches cost less.
+        fewer and larger batches cost less. Records of unhurried topics alone go on waiting until others come.
         """
         seeks = self._seeks
         polled: Polled = await self._consumer.getmany(timeout_ms=0, max_records=self._limit)
+        wait_ms = LINGER_MS
         if not polled:
-            first: Polled = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._limit)
-            return first
-        left = self._limit - sum(map(len, polled.values()))
-        if left > 0:
-            more: Polled = await self._consumer.getmany(timeout_ms=LINGER_MS, max_records=left)
+            polled = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._limit)
+            wait_ms = 0
+        begun = time.monotonic()
+        while (left := self._limit - sum(map(len, polled.values()))) > 0:
+            if polled and all(tp.topic in self._unhurried for tp in polled):
+                wait_ms = COMPANY_MS - round((time.monotonic() - begun) * 1000)
+            if wait_ms <= 0:
+                break
+            more: Polled = await self._consumer.getmany(timeout_ms=wait_ms, max_records=left)
             if self._seeks != seeks:
                 return more
             for tp, raws in more.items():
                 polled.setdefault(tp, []).extend(raws)
+            wait_ms = 0
         return polled

@@ -5,7 +5,7 @@ there and deletes exactly what it published: a row that became visible late, wit
 deleted unread. A turn is one statement: prove the lease, delete what the last turn published, read what is next.
 
 Without a lease (`lease=None`) the caller is the only one for its lanes by other means: in the router, the owner of a
-partition publishes the rows of its own lane right after each commit (`publish_once`).
+partition publishes the rows of its own lane right after each commit, from memory (`publish_written`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from chassis.errors import Fate, cause_of, fate_of
 from chassis.faults import fault_point
 from chassis.kafka import Publisher
 from chassis.logs import get_logger
-from chassis.outbox import unpack_headers
+from chassis.outbox import OutboxRow, unpack_headers
 from chassis.records import Header
 
 _BATCH_BYTES = 8 * 1024 * 1024
@@ -209,6 +209,16 @@ class Relay:
                 if not more:
                     return total
 
+    async def publish_written(self, rows: Sequence[tuple[int, OutboxRow]], age: float) -> None:
+        """Publish rows, by their ids, that the caller has just committed, without reading them back.
+
+        `age` is the time in seconds since they were written. What it published is deleted by the next `publish_once`.
+        """
+        async with self._turning:
+            fresh = [(number, row) for number, row in rows if number not in self._published]
+            if fresh:
+                await self._publish([_Row(n, row.topic, row.key, row.value, row.headers, age) for n, row in fresh])
+
     # --- a turn ----------------------------------------------------------------------------------------------------
 
     async def _turn(self, lanes: Collection[int] | None) -> tuple[int, bool]:
@@ -218,6 +228,11 @@ class Relay:
         rows = await self._next(lanes)
         if not rows:
             return 0, False
+        await self._publish(rows)
+        size = sum(len(row.value or b"") for row in rows)
+        return len(rows), len(rows) >= self._max_rows or size >= _BATCH_BYTES
+
+    async def _publish(self, rows: Sequence[_Row]) -> None:
         await fault_point(f"{self._fault_prefix}.taken")
         with metrics.relay_publish.time():
             await self._publisher.publish(rows, self._waiting)
@@ -226,8 +241,7 @@ class Relay:
             self._published[row.id] = None
         metrics.outbox_wait.observe(rows[0].age)
         _count(rows)
-        size = sum(len(row.value or b"") for row in rows)
-        return len(rows), len(rows) >= self._max_rows or size >= _BATCH_BYTES
+        self._last_turn = self._clock.monotonic()
 
     async def _acquire(self, lease: str) -> bool:
         async with self._database.pool.acquire() as connection:

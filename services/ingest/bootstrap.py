@@ -5,6 +5,7 @@ from pathlib import Path
 
 import aiohttp
 
+from chassis.batches import Outcome
 from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.kafka import make_producer
@@ -109,7 +110,7 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
     loop = JobLoop(database, slack, telegram)
     process.spawn("jobs", loop.run(), stop=loop.stop)
 
-    async def noted() -> None:
+    async def noted(_: Outcome | None) -> None:
         await loop.wake()
         await asyncio.sleep(GATHER_SECONDS)
 

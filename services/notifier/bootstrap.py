@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chassis import migrations
+from chassis.batches import Outcome
 from chassis.clock import SystemClock
 from chassis.consumer import Consumer
 from chassis.database import Database
@@ -85,7 +86,7 @@ async def run_notifier(process: ProcessContext[NotifierSettings]) -> None:
     async def assigned() -> bool:
         return consumer.ready()
 
-    async def committed() -> None:
+    async def committed(_: Outcome | None) -> None:
         relay.wake()
         dispatcher.wake()
 

@@ -10,7 +10,7 @@ from chassis.migrations import CHASSIS, check_schema
 from chassis.relay import Relay
 from services.router.publishing import Publishing
 from services.router.settings import RouterSettings
-from services.router.worker import CONSUMER, TOPICS, Worker
+from services.router.worker import CONSUMER, TOPICS, UNHURRIED, Worker
 
 SCHEMA = "router"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -43,6 +43,7 @@ async def run_router(process: ProcessContext[RouterSettings]) -> None:
         after_commit=publishing.after_commit,
         on_assigned=publishing.on_assigned,
         dead_letter_lane=publishing.dead_letter_lane,
+        unhurried=UNHURRIED,
     )
     publishing.follow(consumer)
     process.spawn("sweep", publishing.sweep(), stop=publishing.stop)

@@ -2,19 +2,26 @@
 
 Each consumed partition has a lane of the outbox. Rows of a lane are published in the order of their ids by whoever
 committed them, by the partition's next owner before its first batch, and by an unhurried sweep for what both missed
-(the committer died between the next owner's look and its own publishing). Repeated rows have the same command ids.
+(the committer died between the next owner's look and its own publishing). The sweep also deletes what was published,
+so a crash repeats a second's rows at most. Repeated rows have the same command ids.
+
+After a commit that surely happened, rows are published from memory: the outbox is read back only where a batch was
+taken apart, wrote dead letters, or may have failed.
 
 In observe mode nothing is decided to be published; dead letters, and what was decided before, still leave.
 """
 
 import asyncio
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from chassis.batches import Outcome
 from chassis.error_text import describe
 from chassis.errors import Fate, fate_of
 from chassis.faults import fault_point
 from chassis.logs import get_logger
+from chassis.outbox import OutboxRow
 from chassis.relay import Relay
 from services.router.worker import TOPICS
 
@@ -44,29 +51,39 @@ class Publishing:
         self._relay = relay
         self._sweep_seconds = sweep_seconds
         self._owner: Owner | None = None
-        self._written: set[int] = set()
+        self._lanes: set[int] = set()
+        """Where rows may wait to be published."""
+        self._writes: list[Sequence[tuple[int, OutboxRow]]] = []
+        """What the handler wrote since the last publishing, a call of it at a time."""
+        self._written_at = 0.0
         self._stopping = asyncio.Event()
 
     def follow(self, owner: Owner) -> None:
         """Sweep the lanes of what `owner` owns."""
         self._owner = owner
 
-    def wrote(self, lane: int) -> None:
-        """A transaction under way writes to this lane."""
-        self._written.add(lane)
+    def wrote(self, ids: Sequence[int], rows: Sequence[OutboxRow]) -> None:
+        """A transaction under way has written these rows."""
+        self._lanes.update(row.lane for row in rows)
+        self._writes.append(list(zip(ids, rows, strict=True)))
+        self._written_at = time.monotonic()
 
     def dead_letter_lane(self, topic: str, partition: int) -> int:
         lane = lane_of(topic, partition)
-        self.wrote(lane)
+        self._lanes.add(lane)
         return lane
 
-    async def after_commit(self) -> None:
-        """Publish the lanes written since the last time. Repeatable: after an error it is all done again."""
-        if self._written:
-            written = frozenset(self._written)
-            await self._relay.publish_once(written)
-            await fault_point("router.published")
-            self._written -= written
+    async def after_commit(self, outcome: Outcome | None) -> None:
+        """Publish what was written since the last time. Repeatable: after an error the outbox itself is read."""
+        writes, self._writes = self._writes, []
+        if not self._lanes:
+            return
+        if outcome is not None and not outcome.dead and len(writes) == 1:
+            await self._relay.publish_written(writes[0], time.monotonic() - self._written_at)
+        else:
+            await self._relay.publish_once(self._lanes)
+        await fault_point("router.published")
+        self._lanes.clear()
 
     async def on_assigned(self, partitions: Collection[tuple[str, int]]) -> None:
         """Publish what a former owner committed and didn't publish."""

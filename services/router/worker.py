@@ -49,12 +49,16 @@ _SAID_BY_OTHERS: dict[str, Callable[[Connection, Sequence[Record]], Awaitable[No
     "chat.receipts.v1": tickets.store_receipts,
 }
 TOPICS: tuple[str, ...] = (EVENTS, *_SAID_BY_OTHERS)
+UNHURRIED = frozenset({"ticket.events.v1", "chat.profiles.v1"})
+"""They decide nothing by themselves, so they may wait for events to share a transaction with."""
 
 
 class Worker:
     """`publish` false is observe mode: decisions are made and recorded, nothing is sent."""
 
-    def __init__(self, *, publish: bool, wrote: Callable[[int], None] = lambda _lane: None) -> None:
+    def __init__(
+        self, *, publish: bool, wrote: Callable[[Sequence[int], Sequence[OutboxRow]], None] = lambda _ids, _rows: None
+    ) -> None:
         self._publish = publish
         self._wrote = wrote
         self._reference = ReferenceCache()
@@ -75,18 +79,18 @@ class Worker:
                     self._reference.forget()
 
     async def _decide(self, connection: Connection, records: Sequence[Record]) -> None:
-        known = await self._reference.read(connection)
-        overlay = Overlay(known.staff, known.aliases)
         events = [(record, event) for record in records if (event := _event_of(record)) is not None]
-        await load(connection, overlay, [event for _, event in events])
+        known = self._reference.kept
+        overlay = Overlay(known.staff, known.aliases)
+        while (numbers := await load(connection, overlay, [event for _, event in events])) != known.numbers:
+            known = await self._reference.read(connection, numbers)
+            overlay = Overlay(known.staff, known.aliases)
         batch = Batch(overlay, known.policy, publish=self._publish)
         batch.decide_all(events)
         await store(connection, overlay.changed, list(batch.decided.values()))
         if overlay.changed.moved:
             self._reference.forget()
-        await outbox.add(connection, batch.rows)
-        for lane in {row.lane for row in batch.rows}:
-            self._wrote(lane)
+        self._wrote(await outbox.add(connection, batch.rows), batch.rows)
         batch.count()
 
 
@@ -123,7 +127,7 @@ class Batch:
             return
         attributes: dict[str, Attribute | None] = {
             EVENT_ID: event.record_id,
-            PLATFORM: platform.value,
+            PLATFORM: platform,
             RULE: rule,
             POLICY_VERSION: self._policy.version,
             TICKET_ID: _ticket_of(decisions),

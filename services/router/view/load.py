@@ -80,6 +80,8 @@ FROM early_changes WHERE message_key = ANY($6::text[]) ORDER BY occurred_at, kep
 UNION ALL
 SELECT 'name', channel_key, name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM channel_names WHERE channel_key = ANY($5::text[])
+UNION ALL
+SELECT 'number', name, number::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM reference_versions
 """
 
 
@@ -132,8 +134,8 @@ class Wanted:
             self.places.update(aliases.places(place_key(channel.key, thread)))
 
 
-async def load(connection: Connection, overlay: Overlay, events: Sequence[ChatEvent]) -> None:
-    """Fill the overlay with what the database says now."""
+async def load(connection: Connection, overlay: Overlay, events: Sequence[ChatEvent]) -> dict[str, int]:
+    """Fill the overlay with what the database says now. Returns the numbers of staff, policy and aliases."""
     aliases = overlay.aliases
     for event in events:
         if isinstance(event, ChannelMoved):
@@ -149,6 +151,7 @@ async def load(connection: Connection, overlay: Overlay, events: Sequence[ChatEv
         list(wanted.posted),
     )
     _take(rows, overlay)
+    return {row[1]: int(row[2]) for row in rows if row[0] == "number"}
 
 
 def _take(rows: Sequence[asyncpg.Record], overlay: Overlay) -> None:

@@ -1,7 +1,7 @@
 """What hardly changes and every decision needs: staff, policy, channel aliases. Stored here, kept in memory by number.
 
-Each batch asks in its own transaction whether the numbers are still the ones in memory, so a decision never rests on
-a policy or a desk older than the transaction's snapshot.
+Each batch asks in its own transaction, with all else that it loads, whether the numbers are still the ones in memory:
+a decision never rests on a policy or a desk that was replaced before its batch was loaded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,6 @@ from services.router.decide.known import StaffMember
 from services.router.policy import BUILT_IN, ReadyPolicy
 from services.router.view.aliases import Aliases
 
-_NUMBERS = "SELECT name, number FROM reference_versions"
 _STAFF = "SELECT identity, agent_id, name FROM staff WHERE active"
 _POLICY = "SELECT version, document FROM policy"
 _ALIASES = "SELECT old_key, new_key FROM channel_aliases ORDER BY moved_at, old_key"
@@ -59,25 +58,23 @@ class ReferenceCache:
     """Keeps the last state read."""
 
     def __init__(self) -> None:
-        self._kept = _NOTHING
+        self.kept = _NOTHING
 
-    async def read(self, connection: Connection) -> Reference:
-        """The state that this transaction sees."""
-        numbers = {row["name"]: row["number"] for row in await connection.fetch(_NUMBERS)}
-        kept = self._kept
-        if numbers != kept.numbers:
-            grown = {name for name, number in numbers.items() if kept.numbers.get(name) != number}
-            kept = self._kept = Reference(
-                numbers,
-                await _staff(connection) if "staff" in grown else kept.staff,
-                await _policy(connection) if "policy" in grown else kept.policy,
-                await _aliases(connection) if "aliases" in grown else kept.aliases,
-            )
-        return kept
+    async def read(self, connection: Connection, numbers: Mapping[str, int]) -> Reference:
+        """Read what has grown: `numbers` are the present ones."""
+        kept = self.kept
+        grown = {name for name, number in numbers.items() if kept.numbers.get(name) != number}
+        self.kept = Reference(
+            numbers,
+            await _staff(connection) if "staff" in grown else kept.staff,
+            await _policy(connection) if "policy" in grown else kept.policy,
+            await _aliases(connection) if "aliases" in grown else kept.aliases,
+        )
+        return self.kept
 
     def forget(self) -> None:
         """Read all anew: what was read last belongs to a transaction that may have failed."""
-        self._kept = _NOTHING
+        self.kept = _NOTHING
 
 
 async def _staff(connection: Connection) -> Mapping[PersonKey, StaffMember]:

@@ -52,7 +52,7 @@ async def store_tickets(connection: Connection, records: Sequence[Record]) -> No
         [event.ticket_id for event in events],
         [event.version for event in events],
         [event.ticket.number for event in events],
-        [event.ticket.status.value for event in events],
+        [event.ticket.status for event in events],
         [event.ticket.ended_at for event in events],
         [event.ticket.last_customer_message_at for event in events],
         [event.at for event in events],

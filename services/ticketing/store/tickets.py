@@ -100,9 +100,9 @@ def _pings_json(ticket: Ticket) -> str:
 
 _IN_USE: tuple[Column[Ticket], ...] = (
     Column("id", "text", lambda t: t.state.id),
-    Column("status", "text", lambda t: t.state.status.value),
+    Column("status", "text", lambda t: t.state.status),
     Column("queue", "text", lambda t: t.state.queue),
-    Column("priority", "text", lambda t: t.state.priority.value),
+    Column("priority", "text", lambda t: t.state.priority),
     Column("tags", "list", lambda t: join(t.state.tags)),
     Column("version", "bigint", lambda t: t.state.version),
     Column("revision", "bigint", lambda t: t.state.revision),
@@ -131,7 +131,7 @@ _FIXED: tuple[Column[Ticket], ...] = (
     Column("requester_name", "text", lambda t: t.state.requester.name),
     Column("created_at", "timestamptz", lambda t: t.state.created_at),
     Column("follows", "text", lambda t: t.state.follows),
-    Column("platform", "text", lambda t: None if (home := _home(t)) is None else home.platform.value),
+    Column("platform", "text", lambda t: None if (home := _home(t)) is None else home.platform),
     Column("opening_message_id", "text", lambda t: t.opening_message_id),
 )
 FRESH_COLUMNS = _IN_USE + _FIXED

@@ -33,7 +33,7 @@ async def main(job: dict[str, Any]) -> None:
         await see(records, connection, process)
         await outbox.add(connection, [OutboxRow(job["out"], r.key, r.value, r.headers) for r in records])
 
-    async def wake() -> None:
+    async def wake(_: object) -> None:
         relay.wake()
 
     consumer = Consumer(

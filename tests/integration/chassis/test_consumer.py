@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
+from chassis.batches import Outcome
 from chassis.consumer import Record
 from chassis.database import Connection
 from chassis.dead_letter_share import Limit, TooManyDeadLetters, reset
@@ -72,7 +73,8 @@ async def test_after_commit_follows_each_commit_and_comes_before_the_next_batch(
         order.append(f"handle {records[0].offset}")
         await see(records, connection)
 
-    async def after() -> None:
+    async def after(outcome: Outcome | None) -> None:
+        assert outcome is not None
         order.append(f"after {await world.position()}")
 
     await world.produce(numbers(3))
@@ -84,7 +86,7 @@ async def test_after_commit_follows_each_commit_and_comes_before_the_next_batch(
 async def test_what_follows_a_commit_is_repeated_until_it_works(world: World) -> None:
     calls = 0
 
-    async def after() -> None:
+    async def after(_: Outcome | None) -> None:
         nonlocal calls
         calls += 1
         if calls < 3:
