@@ -168,9 +168,9 @@ class Relay:
                     await self._rest(pause)
                     continue
                 failures, since = 0, 0.0
+                # What was published is deleted by the next turn, which new rows or the pause's end bring soon enough.
                 quiet = 0 if count else quiet + 1
-                if not count:
-                    await self._rest(self._pause(quiet))
+                await self._rest(self._pause(quiet))
         finally:
             await self._leave()
 

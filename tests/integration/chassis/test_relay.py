@@ -111,6 +111,22 @@ async def test_a_row_that_becomes_visible_late_with_a_lower_id_is_not_lost(
     assert await world.outbox() == []
 
 
+async def test_what_was_published_from_memory_is_deleted_and_not_repeated(
+    world: World, producer: AIOKafkaProducer
+) -> None:
+    relay = Relay(database=world.database, producer=producer, process="router-0", lease=None)
+    rows = [OutboxRow(world.out, b"k", value) for value in (b"1", b"2")]
+    async with world.database.transaction() as connection:
+        ids = await outbox.add(connection, rows)
+    await relay.publish_written(list(zip(ids, rows, strict=True)), 0.0)
+    await relay.publish_written(list(zip(ids, rows, strict=True)), 0.0)  # published already
+    await write(world, [b"3"])
+    assert await relay.publish_once() == 1
+    assert await relay.publish_once() == 0
+    assert await world.published() == [b"1", b"2", b"3"]
+    assert await world.outbox() == []
+
+
 async def test_lanes_are_served_by_those_who_own_them(world: World, producer: AIOKafkaProducer) -> None:
     await write(world, [b"3"], lane=3)
     await write(world, [b"5"], lane=5)
