@@ -16,11 +16,9 @@ from chassis.errors import Fate, fate_of
 from chassis.faults import fault_point
 from chassis.logs import get_logger
 from chassis.relay import Relay
-from services.router.worker import TOPICS
+from services.router.worker import lane_of
 
 SWEEP_SECONDS = 1.0
-_STRIDE = 1000
-"""More than a topic will ever have partitions."""
 
 log = get_logger("router")
 
@@ -30,11 +28,6 @@ class Owner(Protocol):
 
     @property
     def partitions(self) -> set[tuple[str, int]]: ...
-
-
-def lane_of(topic: str, partition: int) -> int:
-    """`chat.events` partitions are lanes 0 to 999; other topics' lanes only carry dead letters."""
-    return TOPICS.index(topic) * _STRIDE + partition
 
 
 class Publishing:
