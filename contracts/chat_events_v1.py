@@ -42,6 +42,9 @@ class MessagePosted(ChatEvent):
     attachments: tuple[Attachment, ...] = ()
     album: str | None = Field(default=None, description="Telegram's media_group_id")
     delivery_id: str | None = None
+    our_post_at: AwareDatetime | None = Field(
+        default=None, description="the platform's time of the message replied to, where that is a post of our own bot"
+    )
 
     @property
     def record_id(self) -> str:

@@ -23,11 +23,9 @@ from chassis.faults import fault_point
 from chassis.logs import get_logger
 from chassis.outbox import OutboxRow
 from chassis.relay import Relay
-from services.router.worker import TOPICS
+from services.router.worker import lane_of
 
 SWEEP_SECONDS = 1.0
-_STRIDE = 1000
-"""More than a topic will ever have partitions."""
 
 log = get_logger("router")
 
@@ -37,11 +35,6 @@ class Owner(Protocol):
 
     @property
     def partitions(self) -> set[tuple[str, int]]: ...
-
-
-def lane_of(topic: str, partition: int) -> int:
-    """`chat.events` partitions are lanes 0 to 999; other topics' lanes only carry dead letters."""
-    return TOPICS.index(topic) * _STRIDE + partition
 
 
 class Publishing:

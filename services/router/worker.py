@@ -1,14 +1,17 @@
 """Handles a batch: what others say first, then the chat events in order, then everything written at once.
 
 Invariants: an event is decided once, however often it arrives; view, decision records and commands commit together;
-the order of a partition's events is the order of their commands in its outbox lane.
+the order of a partition's events is the order of their commands in its outbox lane. A reaction and the receipt that
+tells whose message it is on may come in any order, to two processes at once: both hold the message, and whichever is
+second sees the first.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from chassis import metrics, outbox
-from chassis.database import Connection
+from chassis.database import Connection, hold
 from chassis.outbox import OutboxRow
 from chassis.records import Record
 from chassis.telemetry import (
@@ -22,35 +25,48 @@ from chassis.telemetry import (
     start_batch_span,
     start_message_span,
 )
-from contracts.chat_events_v1 import ChatEvent
+from contracts.base import RecordModel
+from contracts.chat_events_v1 import ChatEvent, ReactionChanged
+from contracts.chat_receipts_v1 import DeliveryChanged
+from contracts.keys import MessageKey, message_id_of
 from contracts.ticket_commands_v1 import RecordAutomaticAnswer
 from services.router.commands import Origin, outgoing
-from services.router.decide import decide_once
-from services.router.decide.decisions import Answer, Close, Decision, Place
+from services.router.decide import changes, decide_once
+from services.router.decide.decisions import Answer, Close, Decision, Place, React
 from services.router.policy import ReadyPolicy
 from services.router.records import record_of
 from services.router.view import reference, tickets
 from services.router.view.load import load
 from services.router.view.overlay import Overlay, rule_of
+from services.router.view.posts import store_receipts
 from services.router.view.reference import ReferenceCache
-from services.router.view.store import DecisionRecord, store
+from services.router.view.store import DecisionRecord, decided_from, store
 
 CONSUMER = "router"
 SOURCE = "okno/router"
 EVENTS = "chat.events.v1"
+RECEIPTS = "chat.receipts.v1"
 STAFF = "desk.staff.v1"
 POLICY = "desk.policy.v1"
+
+M = TypeVar("M", bound=RecordModel)
 
 _SAID_BY_OTHERS: dict[str, Callable[[Connection, Sequence[Record]], Awaitable[None]]] = {
     STAFF: reference.store_staff,
     POLICY: reference.store_policy,
     "chat.profiles.v1": reference.store_names,
     "ticket.events.v1": tickets.store_tickets,
-    "chat.receipts.v1": tickets.store_receipts,
 }
-TOPICS: tuple[str, ...] = (EVENTS, *_SAID_BY_OTHERS)
+TOPICS: tuple[str, ...] = (EVENTS, *_SAID_BY_OTHERS, RECEIPTS)
 UNHURRIED = frozenset({"ticket.events.v1", "chat.profiles.v1"})
 """They decide nothing by themselves, so they may wait for events to share a transaction with."""
+_STRIDE = 1000
+"""More than a topic will ever have partitions."""
+
+
+def lane_of(topic: str, partition: int) -> int:
+    """The outbox lane of what comes of a topic's partition. `chat.events` has lanes 0 to 999."""
+    return TOPICS.index(topic) * _STRIDE + partition
 
 
 class Worker:
@@ -71,21 +87,36 @@ class Worker:
         for topic, take in _SAID_BY_OTHERS.items():
             if said := by_topic.get(topic):
                 await take(connection, said)
-        if events := by_topic.get(EVENTS):
+        events = _of_type(by_topic.get(EVENTS, ()), ChatEvent)
+        receipts = _of_type(by_topic.get(RECEIPTS, ()), DeliveryChanged)
+        if events or receipts:
             try:
-                await self._decide(connection, events)
+                await self._decide(connection, events, receipts)
             finally:
                 if by_topic.keys() & {STAFF, POLICY}:
                     self._reference.forget()
 
-    async def _decide(self, connection: Connection, records: Sequence[Record]) -> None:
-        events = [(record, event) for record in records if (event := _event_of(record)) is not None]
-        known = self._reference.kept
+    async def _decide(
+        self,
+        connection: Connection,
+        events: Sequence[tuple[Record, ChatEvent]],
+        receipts: Sequence[tuple[Record, DeliveryChanged]],
+    ) -> None:
+        await hold(connection, _held(events, receipts))
+        known = await self._reference.fresh(connection) if receipts else self._reference.kept
+        named = await store_receipts(connection, [receipt for _, receipt in receipts], known.aliases)
+        if not events and not named:
+            return
         overlay = Overlay(known.staff, known.aliases)
-        while (numbers := await load(connection, overlay, [event for _, event in events])) != known.numbers:
+        asked = [event for _, event in events]
+        while (numbers := await load(connection, overlay, asked, named)) != known.numbers:
             known = await self._reference.read(connection, numbers)
             overlay = Overlay(known.staff, known.aliases)
         batch = Batch(overlay, known.policy, publish=self._publish)
+        if named:
+            by_key = {key: record for record, receipt in receipts for key in receipt.message_keys}
+            kept = [early.event.record_id for key in named for early in overlay.early(key)]
+            batch.catch_up({key: by_key[key] for key in named}, await decided_from(connection, kept))
         batch.decide_all(events)
         await store(connection, overlay.changed, list(batch.decided.values()))
         if overlay.changed.moved:
@@ -105,6 +136,20 @@ class Batch:
         self.rows: list[OutboxRow] = []
         self._rules: Counter[tuple[str, str]] = Counter()
         self._answers: Counter[tuple[str, str]] = Counter()
+
+    def catch_up(self, named: Mapping[MessageKey, Record], kept_from: Mapping[str, tuple[int, int]]) -> None:
+        """Apply what was kept for messages that turn out to be our posts, in the lane of the receipt that says so."""
+        for key, record in named.items():
+            known = self._overlay.message(key)
+            decisions = [] if known is None else changes.catch_up(known, self._overlay.early(key))
+            for decision in decisions:
+                if not isinstance(decision, React) or decision.early is None:
+                    continue  # only reactions change a post of ours
+                early = decision.early
+                partition, offset = kept_from.get(early.event.record_id, (record.partition, 0))
+                origin = Origin(partition, offset, self._policy.version, early.traceparent)
+                self._send(early.event, [decision], origin, lane_of(record.topic, record.partition))
+            self._overlay.caught_up(key)
 
     def decide_all(self, events: Sequence[tuple[Record, ChatEvent]]) -> None:
         """Decide the events in order, each under its own trace."""
@@ -138,10 +183,12 @@ class Batch:
     def _act(self, record: Record, event: ChatEvent, decisions: Sequence[Decision], traceparent: str) -> None:
         """The decisions change the view, are recorded, and become records to publish."""
         self._overlay.apply(event, decisions, traceparent)
-        lane = record.partition
-        origin = Origin(lane, record.offset, self._policy.version, traceparent)
+        origin = Origin(record.partition, record.offset, self._policy.version, traceparent)
         made = record_of(event, decisions, origin)
         self.decided[made.event_id] = made
+        self._send(event, decisions, origin, lane_of(record.topic, record.partition))
+
+    def _send(self, event: ChatEvent, decisions: Sequence[Decision], origin: Origin, lane: int) -> None:
         if not self._publish:
             return
         for one in outgoing(event, decisions, origin):
@@ -164,9 +211,24 @@ class Batch:
             metrics.router_answers.labels(platform, rule).inc(number)
 
 
-def _event_of(record: Record) -> ChatEvent | None:
-    data = None if record.envelope is None else record.envelope.data
-    return data if isinstance(data, ChatEvent) else None
+def _of_type(records: Sequence[Record], model: type[M]) -> list[tuple[Record, M]]:
+    """The records that have such data, with the data."""
+    return [
+        (record, record.envelope.data)
+        for record in records
+        if record.envelope is not None and isinstance(record.envelope.data, model)
+    ]
+
+
+def _held(
+    events: Sequence[tuple[Record, ChatEvent]], receipts: Sequence[tuple[Record, DeliveryChanged]]
+) -> Iterator[str]:
+    """Messages by the platform's own id, which they keep when their channel's key changes."""
+    for _, event in events:
+        if isinstance(event, ReactionChanged):
+            yield message_id_of(event.message_key)
+    for _, receipt in receipts:
+        yield from map(message_id_of, receipt.message_keys)
 
 
 def _ticket_of(decisions: Sequence[Decision]) -> str | None:

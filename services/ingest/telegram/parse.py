@@ -68,6 +68,7 @@ def _message(message: Json, bot: Bot, received_at: datetime) -> Parsed:
                 mentions_us=_mentions_us(message, entities, bot),
                 attachments=_attachments(message),
                 album=message.get("media_group_id"),
+                our_post_at=_our_post_at(message, bot),
             ),
         ),
     )
@@ -255,6 +256,13 @@ def _reply_to(message: Json, channel: Channel) -> keys.MessageKey | None:
     ):
         return None
     return keys.message_key(channel.key, replied["message_id"])
+
+
+def _our_post_at(message: Json, bot: Bot) -> datetime | None:
+    """When the message that this one replies to was posted, if the bot did it. An inaccessible message's date is 0."""
+    replied: Json = message.get("reply_to_message") or {}
+    date = replied.get("date")
+    return _time(date) if date and (replied.get("from") or {}).get("id") == bot.id else None
 
 
 def _attachments(message: Json) -> tuple[Attachment, ...]:

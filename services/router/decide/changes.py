@@ -1,16 +1,17 @@
 """Edits, deletions and reactions of a message: applied to the message, or kept until it comes.
 
-The platform's order counts, not the order of arrival: of two edits the later one's content stays.
+The platform's order counts, not the order of arrival: of two edits the later one's content stays. A post of our own
+comes with its receipt, which says what conversation it belongs to: its echo doesn't, and may come first.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from contracts.chat_events_v1 import MessageDeleted, MessageEdited, ReactionChanged
-from services.router.decide.decisions import Decision, Ignore, KeepEarly, React, Remove, Revise
+from services.router.decide.decisions import ECHO_RULE, Decision, Ignore, KeepEarly, React, Remove, Revise
 from services.router.decide.known import Change, EarlyChange, KnownMessage, View, content_of
 
-ECHO = Ignore("echo", "our own post was changed")
+ECHO = Ignore(ECHO_RULE, "our own post was changed")
 OWN_REACTION = Ignore("own_reaction", "our own bot reacted")
 UNCHANGED = Ignore("unchanged", "the edit left text and files as they were")
 NOT_PLACED = Ignore("not_placed", "the message came and is in no conversation")
@@ -25,13 +26,16 @@ def decide_change(event: Change, view: View) -> list[Decision]:
         return [ECHO]
     if isinstance(event, ReactionChanged) and event.person.is_self:
         return [OWN_REACTION]
-    if view.rule_of(event.message_key) is not None:  # a post's event id is its message key
+    rule = view.rule_of(event.message_key)  # a post's event id is its message key
+    if rule is not None and rule != ECHO_RULE:
         return [NOT_PLACED]
+    if rule == ECHO_RULE and not isinstance(event, ReactionChanged):
+        return [ECHO]
     return [KeepEarly(f"early_{_kind(event)}", event)]
 
 
 def catch_up(known: KnownMessage, early: Sequence[EarlyChange]) -> list[Decision]:
-    """What the changes that came before their message do to it now, in the platform's order."""
+    """What the changes that came before their message, or before its receipt, do to it now, in the platform's order."""
     decisions: list[Decision] = []
     for change in early:
         decision = _apply(change.event, known, change)
@@ -74,10 +78,9 @@ def _apply(event: Change, known: KnownMessage, early: EarlyChange | None) -> Dec
 
 
 def _react(event: ReactionChanged, known: KnownMessage, early: EarlyChange | None) -> Decision:
+    """Whether the conversation of a post of ours has a ticket is ticketing's to say: its event may not be here yet."""
     if event.person.is_self:
         return OWN_REACTION
-    if known.place is None:
-        return NOT_A_TICKETS
     return React("reaction", known.key, event.person, event.name, event.added, event.occurred_at, early)
 
 

@@ -8,6 +8,9 @@ from contracts.keys import ChannelKey, MessageKey, PersonKey, PlaceKey
 from contracts.ticket_commands_v1 import Role
 from services.router.decide.known import Change, EarlyChange, TicketFacts
 
+ECHO_RULE = "echo"
+"""Our own post is ignored by this rule. A receipt may yet tell which conversation it belongs to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ignore:

@@ -79,6 +79,30 @@ class Speaker:
     place: PlaceKey | None
 
 
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""How far a platform's clock may be from ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnnamedPost:
+    """A post of ours that was begun, and no receipt has named its message: it is being sent, or nobody will ever know.
+
+    Nothing of it was sent before `begun_at` or after `ended_at` (None while it is being sent), by our clock. `place` is
+    None as in `KnownMessage`.
+    """
+
+    conversation_id: str
+    place: PlaceKey | None
+    begun_at: datetime
+    ended_at: datetime | None
+
+    def may_be_of(self, posted_at: datetime) -> bool:
+        """Whether a post of ours that the platform shows to be of this time may be this one."""
+        if self.begun_at - posted_at > CLOCKS_DIFFER:
+            return False
+        return self.ended_at is None or posted_at - self.ended_at <= CLOCKS_DIFFER
+
+
 @dataclass(frozen=True, slots=True)
 class StaffMember:
     """An active member of the desk."""
@@ -115,6 +139,9 @@ class View(Protocol):
 
     def early(self, key: MessageKey) -> Sequence[EarlyChange]:
         """Changes kept for a message that had not come, in the platform's order."""
+
+    def unnamed(self, channel_key: str) -> Sequence[UnnamedPost]:
+        """Our posts in the channel, outside its threads, whose messages no receipt has named."""
 
     def staff(self, person: PersonKey) -> StaffMember | None:
         """The desk member behind a chat identity."""

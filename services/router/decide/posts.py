@@ -13,6 +13,7 @@ from contracts.ticket_commands_v1 import Role
 from contracts.ticket_events_v1 import Status
 from services.router.decide import changes, where
 from services.router.decide.decisions import (
+    ECHO_RULE,
     Answer,
     Close,
     Decision,
@@ -27,7 +28,7 @@ from services.router.decide.where import Via, Where
 from services.router.decide.who import Side, is_echo, side_of
 from services.router.policy import ChannelRules, ReadyPolicy
 
-ECHO = Ignore("echo", "our own post came back")
+ECHO = Ignore(ECHO_RULE, "our own post came back")
 PLACED_BEFORE = Ignore("placed_before", "the message is in a conversation already")
 BROADCAST = Ignore("broadcast", "a broadcast channel speaks to everybody, it asks nobody")
 OTHER_BOT = Ignore("other_bot", "a bot that the policy doesn't list")
@@ -48,6 +49,7 @@ _VIA_RULES = {
     Via.TOPIC: "append_topic",
     Via.THREAD: "append_thread",
     Via.REPLY: "append_reply",
+    Via.REPLY_TO_UNNAMED: "append_reply_to_unnamed",
     Via.ALBUM: "append_album",
     Via.OWN_THREAD: "append_root",
     Via.BURST: "continue",

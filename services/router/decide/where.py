@@ -3,6 +3,9 @@
 A dialog and a forum topic are one place each. In channels and plain groups a message belongs, in this order, to its
 thread, to the conversation of the message it replies to, to its album's, to the conversation that its own thread
 already has (replies came first), or to the burst it continues; else it is the root of a place of its own.
+
+A post of ours is known by its receipt, and a reply to it may be decided before that came. Then it belongs to the one
+conversation into which we were posting when the platform says that our post was written.
 """
 
 from dataclasses import dataclass
@@ -33,6 +36,7 @@ class Via(StrEnum):
     TOPIC = "topic"
     THREAD = "thread"
     REPLY = "reply"
+    REPLY_TO_UNNAMED = "reply_to_unnamed"
     ALBUM = "album"
     OWN_THREAD = "own_thread"
     BURST = "burst"
@@ -51,7 +55,7 @@ class Where:
     @property
     def aloud(self) -> bool:
         """Whether the whole channel hears it: such posts decide who continues whom."""
-        return self.via in (Via.REPLY, Via.ALBUM, Via.OWN_THREAD, Via.BURST, Via.TOP_LEVEL)
+        return self.via not in (Via.DIALOG, Via.TOPIC, Via.THREAD)
 
 
 def find(event: MessagePosted, view: View, continue_within: timedelta) -> Where:
@@ -64,6 +68,8 @@ def find(event: MessagePosted, view: View, continue_within: timedelta) -> Where:
         return _in(Via.THREAD, place_key(channel.key, event.thread), view)
     if event.reply_to is not None and (known := _of_message(event.reply_to, view)):
         return Where(Via.REPLY, known.key, known)
+    if event.reply_to is not None and (known := _of_unnamed(event, event.reply_to, view)):
+        return Where(Via.REPLY_TO_UNNAMED, known.key, known)
     if event.album is not None and (first := view.album(channel.key, event.album)) and first.place is not None:
         return _in(Via.ALBUM, first.place, view)
     own = place_key(channel.key, message_id_of(event.message_key))
@@ -82,6 +88,20 @@ def _in(via: Via, key: PlaceKey, view: View) -> Where:
 def _of_message(key: MessageKey, view: View) -> KnownPlace | None:
     message = view.message(key)
     return None if message is None or message.place is None else view.place(message.place)
+
+
+def _of_unnamed(event: MessagePosted, replied_to: MessageKey, view: View) -> KnownPlace | None:
+    """The place of our post that it replies to, when no receipt has named that yet and only one can be it.
+
+    Where several conversations can, none is taken: a ticket too many is mended more easily than a message in somebody
+    else's ticket.
+    """
+    if event.our_post_at is None or view.message(replied_to) is not None:
+        return None
+    posts = [one for one in view.unnamed(event.channel.key) if one.may_be_of(event.our_post_at)]
+    if len({one.conversation_id for one in posts}) != 1 or posts[0].place is None:
+        return None
+    return view.place(posts[0].place)
 
 
 def _burst(event: MessagePosted, view: View, continue_within: timedelta) -> KnownPlace | None:

@@ -19,14 +19,23 @@ from contracts.chat_events_v1 import (
 from contracts.keys import ChannelKey, MessageKey, PersonKey, PlaceKey, message_id_of, place_key
 from contracts.ticket_commands_v1 import Role
 from contracts.ticket_events_v1 import Status
-from services.router.decide.known import Change, EarlyChange, KnownMessage, KnownPlace, Speaker, TicketFacts
+from services.router.decide.known import (
+    Change,
+    EarlyChange,
+    KnownMessage,
+    KnownPlace,
+    Speaker,
+    TicketFacts,
+    UnnamedPost,
+)
 from services.router.decide.where import GENERAL_TOPIC
 from services.router.view.aliases import Aliases
 from services.router.view.overlay import Overlay, album_key
 
 _KINDS: dict[str, type[Change]] = {model.TYPE: model for model in (MessageEdited, MessageDeleted, ReactionChanged)}
 
-# $1 event ids, $2 message keys, $3 albums, $4 place keys, $5 channel keys, $6 keys of posted messages.
+# $1 event ids, $2 message keys, $3 albums, $4 place keys, $5 channel keys, $6 keys of messages that came,
+# $7 keys of channels where somebody replies to a post of ours.
 # One set of rows of several kinds; the columns' meaning depends on the kind (`_take` has it).
 _LOAD = """
 WITH asked AS MATERIALIZED (
@@ -39,10 +48,17 @@ WITH asked AS MATERIALIZED (
     SELECT * FROM speakers WHERE channel_key = ANY($5::text[])
 ), named AS MATERIALIZED (
     SELECT place_key, alias_of FROM places WHERE place_key = ANY($4::text[])
+), unnamed AS MATERIALIZED (
+    SELECT p.*, coalesce(c.place_key, tc.place_key) AS home
+    FROM posts p
+    LEFT JOIN conversations c ON c.conversation_id = p.conversation_id
+    LEFT JOIN ticket_conversations tc ON tc.conversation_id = p.conversation_id
+    WHERE p.begun_at IS NOT NULL AND p.channel_key = ANY($7::text[])
 ), homes AS MATERIALIZED (
     SELECT p.place_key, c.conversation_id, c.opening_ticket_id, c.started_at
     FROM (
         SELECT home FROM asked UNION SELECT place_key FROM spoke UNION SELECT coalesce(alias_of, place_key) FROM named
+        UNION SELECT home FROM unnamed
     ) AS h(place_key)
     JOIN places p ON p.place_key = h.place_key
     JOIN conversations c ON c.conversation_id = p.conversation_id
@@ -66,6 +82,8 @@ SELECT 'message', message_key, conversation_id, home, role, content, ours, sent_
 FROM asked
 UNION ALL
 SELECT 'speaker', channel_key, person_key, place_key, NULL, NULL, backfilled, at, NULL, NULL, NULL FROM spoke
+UNION ALL
+SELECT 'unnamed', channel_key, conversation_id, home, NULL, NULL, NULL, begun_at, ended_at, NULL, NULL FROM unnamed
 UNION ALL
 SELECT 'alias', place_key, alias_of, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM named WHERE alias_of IS NOT NULL
@@ -95,10 +113,14 @@ class Wanted:
     places: set[PlaceKey] = field(default_factory=set)
     channels: set[ChannelKey] = field(default_factory=set)
     posted: set[MessageKey] = field(default_factory=set)
+    answered: set[ChannelKey] = field(default_factory=set)
 
     @classmethod
-    def of(cls, events: Iterable[ChatEvent], aliases: Aliases) -> "Wanted":
+    def of(cls, events: Iterable[ChatEvent], ours: Iterable[MessageKey], aliases: Aliases) -> "Wanted":
         wanted = cls()
+        for key in ours:
+            wanted.messages.update(aliases.messages(key))
+            wanted.posted.update(aliases.messages(key))
         for event in events:
             wanted._add(event, aliases)
         return wanted
@@ -128,19 +150,26 @@ class Wanted:
             threads = (event.thread or message_id_of(event.message_key),)
             if event.reply_to is not None:
                 self.messages.update(aliases.messages(event.reply_to))
+                if event.our_post_at is not None:
+                    self.answered.update(aliases.channels(channel.key))
             if event.album is not None:
                 self.albums.add(album_key(channel.key, event.album))
         for thread in threads:
             self.places.update(aliases.places(place_key(channel.key, thread)))
 
 
-async def load(connection: Connection, overlay: Overlay, events: Sequence[ChatEvent]) -> dict[str, int]:
-    """Fill the overlay with what the database says now. Returns the numbers of staff, policy and aliases."""
+async def load(
+    connection: Connection, overlay: Overlay, events: Sequence[ChatEvent], ours: Sequence[MessageKey] = ()
+) -> dict[str, int]:
+    """Fill the overlay with what the database says now. Returns the numbers of staff, policy and aliases.
+
+    `ours` are posts of ours whose receipts have just come.
+    """
     aliases = overlay.aliases
     for event in events:
         if isinstance(event, ChannelMoved):
             aliases = aliases.plus(event.old_channel_key, event.channel.key)
-    wanted = Wanted.of(events, aliases)
+    wanted = Wanted.of(events, ours, aliases)
     rows = await connection.fetch(
         _LOAD,
         list(wanted.events),
@@ -149,6 +178,7 @@ async def load(connection: Connection, overlay: Overlay, events: Sequence[ChatEv
         list(wanted.places),
         list(wanted.channels),
         list(wanted.posted),
+        list(wanted.answered),
     )
     _take(rows, overlay)
     return {row[1]: int(row[2]) for row in rows if row[0] == "number"}
@@ -163,12 +193,11 @@ def _take(rows: Sequence[asyncpg.Record], overlay: Overlay) -> None:
                 overlay.rules[key] = a
             case "message":
                 album = None if data is None else data.decode()
-                message = KnownMessage(MessageKey(key), a, b, Role(c), flag, d, at, at2, at3, album)
-                overlay.messages[MessageKey(key)] = message
-                if album is not None:
-                    overlay.albums.setdefault(album, message)
+                _take_message(KnownMessage(MessageKey(key), a, b, Role(c), flag, d, at, at2, at3, album), overlay)
             case "speaker":
                 overlay.speakers[key, flag] = Speaker(PersonKey(a), at, b)
+            case "unnamed":
+                overlay.unnamed_posts.setdefault(key, []).append(UnnamedPost(a, b, at, at2))
             case "alias":
                 overlay.place_aliases[PlaceKey(key)] = PlaceKey(a)
             case "place":
@@ -184,3 +213,9 @@ def _take(rows: Sequence[asyncpg.Record], overlay: Overlay) -> None:
         overlay.places[PlaceKey(key)] = KnownPlace(
             PlaceKey(key), conversation_id, ticket_id, started_at, tickets.get(key)
         )
+
+
+def _take_message(message: KnownMessage, overlay: Overlay) -> None:
+    overlay.messages[message.key] = message
+    if message.album is not None:
+        overlay.albums.setdefault(message.album, message)

@@ -10,8 +10,24 @@ from dataclasses import dataclass, field
 from contracts.chat_events_v1 import ChatEvent, MessagePosted
 from contracts.keys import ChannelKey, MessageKey, PersonKey, PlaceKey
 from services.router.decide.changes import after
-from services.router.decide.decisions import Decision, KeepEarly, MoveChannel, Place, Remove, Revise, Speak
-from services.router.decide.known import EarlyChange, KnownMessage, KnownPlace, Speaker, StaffMember
+from services.router.decide.decisions import (
+    ECHO_RULE,
+    Decision,
+    KeepEarly,
+    MoveChannel,
+    Place,
+    Remove,
+    Revise,
+    Speak,
+)
+from services.router.decide.known import (
+    EarlyChange,
+    KnownMessage,
+    KnownPlace,
+    Speaker,
+    StaffMember,
+    UnnamedPost,
+)
 from services.router.view.aliases import Aliases
 
 
@@ -27,7 +43,7 @@ class Changed:
     speakers: dict[tuple[str, bool], Speaker] = field(default_factory=dict)
     early: list[EarlyChange] = field(default_factory=list)
     caught_up: list[MessageKey] = field(default_factory=list)
-    """Messages that came: nothing is kept for them any longer."""
+    """Messages for which nothing is kept any longer."""
     moved: list[MoveChannel] = field(default_factory=list)
 
 
@@ -45,6 +61,7 @@ class Overlay:
         self.speakers: dict[tuple[str, bool], Speaker] = {}
         self.kept: dict[MessageKey, list[EarlyChange]] = {}
         self.names: dict[str, str] = {}
+        self.unnamed_posts: dict[str, list[UnnamedPost]] = {}
         self._staff = staff
 
     # --- what decide asks ------------------------------------------------------------------------------------------
@@ -77,6 +94,10 @@ class Overlay:
         kept = [change for candidate in self.aliases.messages(key) for change in self.kept.get(candidate, ())]
         return sorted(kept, key=lambda change: change.event.occurred_at) if len(kept) > 1 else kept
 
+    def unnamed(self, channel_key: str) -> Sequence[UnnamedPost]:
+        names = self.aliases.channels(ChannelKey(channel_key))
+        return [post for name in names for post in self.unnamed_posts.get(name, ())]
+
     def staff(self, person: PersonKey) -> StaffMember | None:
         return self._staff.get(person)
 
@@ -108,8 +129,8 @@ class Overlay:
                     self.changed.moved.append(decision)
                 case _:
                     pass
-        if isinstance(event, MessagePosted):
-            self._catch_up(event.message_key)
+        if isinstance(event, MessagePosted) and rule_of(decisions) != ECHO_RULE:
+            self.caught_up(event.message_key)
 
     def _place(self, event: MessagePosted, placed: Place) -> None:
         home = placed.address.key
@@ -147,7 +168,8 @@ class Overlay:
         if last is None or spoke.backfilled or spoke.at >= last.at:
             self.speakers[key] = self.changed.speakers[key] = Speaker(spoke.person, spoke.at, spoke.place)
 
-    def _catch_up(self, key: MessageKey) -> None:
+    def caught_up(self, key: MessageKey) -> None:
+        """The message came, or a receipt told that it is ours: nothing is kept for it any longer."""
         for candidate in self.aliases.messages(key):
             if self.kept.pop(candidate, None):
                 self.changed.caught_up.append(candidate)

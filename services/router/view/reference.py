@@ -17,6 +17,7 @@ from services.router.decide.known import StaffMember
 from services.router.policy import BUILT_IN, ReadyPolicy
 from services.router.view.aliases import Aliases
 
+_NUMBERS = "SELECT name, number FROM reference_versions"
 _STAFF = "SELECT identity, agent_id, name FROM staff WHERE active"
 _POLICY = "SELECT version, document FROM policy"
 _ALIASES = "SELECT old_key, new_key FROM channel_aliases ORDER BY moved_at, old_key"
@@ -59,6 +60,11 @@ class ReferenceCache:
 
     def __init__(self) -> None:
         self.kept = _NOTHING
+
+    async def fresh(self, connection: Connection) -> Reference:
+        """The present state, for who needs it before a batch is loaded."""
+        numbers = {row["name"]: row["number"] for row in await connection.fetch(_NUMBERS)}
+        return self.kept if numbers == self.kept.numbers else await self.read(connection, numbers)
 
     async def read(self, connection: Connection, numbers: Mapping[str, int]) -> Reference:
         """Read what has grown: `numbers` are the present ones."""

@@ -45,6 +45,8 @@ ON CONFLICT DO NOTHING"""
 
 _DROP_EARLY = "DELETE FROM early_changes WHERE message_key = ANY($1::text[])"
 
+_DECIDED_FROM = """SELECT event_id, partition, "offset" FROM decisions WHERE event_id = ANY($1::text[])"""
+
 _MOVE = """
 WITH moved AS (
     INSERT INTO channel_aliases (old_key, new_key) VALUES ($1, $2)
@@ -63,6 +65,12 @@ class DecisionRecord:
     policy_version: int
     partition: int
     offset: int
+
+
+async def decided_from(connection: Connection, event_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Partition and offset of the records from which these events were decided, as far as that is remembered."""
+    rows = await connection.fetch(_DECIDED_FROM, event_ids)
+    return {row["event_id"]: (row["partition"], row["offset"]) for row in rows}
 
 
 async def store(connection: Connection, changed: Changed, decided: Sequence[DecisionRecord]) -> None:

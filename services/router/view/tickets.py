@@ -1,11 +1,9 @@
-"""What others say of tickets and posts: a conversation's ticket and its state, by version; which posts are ours."""
+"""What ticketing says of tickets: a conversation's ticket and its state, by version."""
 
 from collections.abc import Sequence
 
 from chassis.database import Connection
 from chassis.records import Record
-from contracts.chat_receipts_v1 import DeliveryChanged
-from contracts.ticket_commands_v1 import Role
 from contracts.ticket_events_v1 import TicketChanged
 
 _STORE = """
@@ -24,12 +22,6 @@ ON CONFLICT (conversation_id) DO UPDATE SET ticket_id = excluded.ticket_id, plac
     changed_at = excluded.changed_at
 WHERE ticket_conversations.changed_at < excluded.changed_at
     AND (ticket_conversations.ticket_id, ticket_conversations.place_key) <> (excluded.ticket_id, excluded.place_key)"""
-
-_OURS = """
-INSERT INTO messages (message_key, conversation_id, place_key, role, ours, content, sent_at)
-SELECT message_key, conversation_id, NULL, $3, true, '', at
-FROM unnest($1::text[], $2::text[], $4::timestamptz[]) AS posted(message_key, conversation_id, at)
-ON CONFLICT DO NOTHING"""
 
 
 async def store_tickets(connection: Connection, records: Sequence[Record]) -> None:
@@ -61,17 +53,3 @@ async def store_tickets(connection: Connection, records: Sequence[Record]) -> No
         [place_key for _, (_, place_key, _) in ordered],
         [at for _, (_, _, at) in ordered],
     )
-
-
-async def store_receipts(connection: Connection, records: Sequence[Record]) -> None:
-    """Remember which messages we posted ourselves, and into which conversation."""
-    posted: dict[str, tuple[str, DeliveryChanged]] = {}
-    for record in records:
-        if record.envelope is not None and isinstance(record.envelope.data, DeliveryChanged):
-            receipt = record.envelope.data
-            posted.update((key, (receipt.conversation_id, receipt)) for key in receipt.message_keys)
-    if posted:
-        keys = sorted(posted)
-        await connection.execute(
-            _OURS, keys, [posted[key][0] for key in keys], Role.BOT.value, [posted[key][1].at for key in keys]
-        )

@@ -24,6 +24,7 @@ from sandbox.stack.kafka.server import EmbeddedKafka
 from services.router.bootstrap import FOLDERS, SCHEMA
 from services.router.publishing import Publishing
 from services.router.worker import CONSUMER, TOPICS, Worker
+from tests.integration.router.alone import Router
 from tests.unit.router.makers import NOW
 
 PATIENCE = 30.0
@@ -155,4 +156,12 @@ async def bench(kafka: EmbeddedKafka, registry_topics: None, database_url: str) 
     await producer.start()
     yield RouterBench(settings, database, producer, database_url)
     await producer.stop()
+    await database.close()
+
+
+@pytest.fixture
+async def router(database_url: str) -> AsyncIterator[Router]:
+    await migrate(database_url, schema=SCHEMA, folders=FOLDERS)
+    database = await Database.connect(database_url, schema=SCHEMA, process="test")
+    yield Router(database)
     await database.close()

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from chassis import outbox
 from chassis.database import Database
 from chassis.migrations import migrate
-from chassis.records import Record
 from contracts import ids
 from contracts.base import RecordModel
 from contracts.chat import Author
 from contracts.chat_events_v1 import ChatEvent, MessagePosted
 from contracts.chat_profiles_v1 import ChannelProfile
-from contracts.chat_receipts_v1 import DeliveryChanged, DeliveryState, Operation
-from contracts.codec import decode, encode
 from contracts.desk_policy_v1 import PolicyPublished
 from contracts.desk_staff_v1 import StaffIdentity, StaffRole
-from contracts.keys import ChannelKey, MessageKey, PersonKey
+from contracts.keys import ChannelKey, PersonKey
 from contracts.ticket_commands_v1 import PlaceMessage, RecordReaction, RemoveMessage, ReviseMessage
 from contracts.ticket_events_v1 import (
     Actor,
@@ -37,8 +32,8 @@ from contracts.ticket_events_v1 import (
     TicketChanged,
     TicketState,
 )
-from services.router.bootstrap import FOLDERS, SCHEMA
-from services.router.worker import Worker
+from services.router.bootstrap import FOLDERS
+from tests.integration.router.alone import Router, receipt
 from tests.unit.router.makers import (
     ALICE,
     BOB,
@@ -62,65 +57,6 @@ from tests.unit.router.makers import (
 
 QUESTION = post(ALICE, 0)
 HOUR = 3600
-
-
-class Router:
-    """The worker on a database of its own, fed without Kafka."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.worker = Worker(publish=True)
-        self._offsets = itertools.count()
-
-    async def take(self, *models: RecordModel, partition: int = 0) -> list[RecordModel]:
-        """One batch, one transaction; what it wrote to the outbox, in order."""
-        records = [self._record(model, partition) for model in models]
-        async with self.database.transaction() as connection:
-            await self.worker.handle(records, connection)
-        return await self._sent()
-
-    async def rule(self, event: ChatEvent) -> str:
-        """Take the event alone; by which rule it was decided."""
-        await self.take(event)
-        found = await self.database.pool.fetchval("SELECT rule FROM decisions WHERE event_id = $1", event.record_id)
-        assert isinstance(found, str)
-        return found
-
-    async def place(self, event: MessagePosted) -> PlaceMessage:
-        placed = [one for one in await self.take(event) if isinstance(one, PlaceMessage)]
-        assert len(placed) == 1
-        return placed[0]
-
-    async def tombstone(self, topic: str, key: str) -> None:
-        record = Record(topic, 0, next(self._offsets), 0, key.encode(), None, (), None)
-        async with self.database.transaction() as connection:
-            await self.worker.handle([record], connection)
-
-    def _record(self, model: RecordModel, partition: int) -> Record:
-        encoded = encode(model, source="test", time=NOW)
-        envelope = decode(encoded.topic, encoded.headers, encoded.value)
-        offset = next(self._offsets)
-        return Record(encoded.topic, partition, offset, 0, encoded.key, encoded.value, encoded.headers, envelope)
-
-    async def _sent(self) -> list[RecordModel]:
-        rows = await self.database.pool.fetch("DELETE FROM outbox RETURNING id, topic, headers, payload")
-        ordered = sorted(rows, key=lambda row: row["id"])
-        return [
-            decode(
-                row["topic"],
-                [(n, v) for n, v in outbox.unpack_headers(row["headers"]) if v is not None],
-                row["payload"],
-            ).data
-            for row in ordered
-        ]
-
-
-@pytest.fixture
-async def router(database_url: str) -> AsyncIterator[Router]:
-    await migrate(database_url, schema=SCHEMA, folders=FOLDERS)
-    database = await Database.connect(database_url, schema=SCHEMA, process="test")
-    yield Router(database)
-    await database.close()
 
 
 def changed(
@@ -158,19 +94,6 @@ def changed(
         at=at(version),
         cause=Cause(kind="command", id="c", actor=Actor(kind=ActorKind.SYSTEM)),
         ticket=state,
-    )
-
-
-def receipt(key: MessageKey, conversation_id: str, channel: ChannelKey = GROUP.key) -> DeliveryChanged:
-    return DeliveryChanged(
-        delivery_id="rpl_1",
-        version=2,
-        channel_key=channel,
-        conversation_id=conversation_id,
-        operation=Operation.POST,
-        state=DeliveryState.SENT,
-        at=NOW,
-        message_keys=(key,),
     )
 
 
@@ -316,7 +239,7 @@ async def test_a_policy_takes_effect_and_an_older_one_does_not(router: Router) -
 
 
 async def test_a_batch_that_failed_leaves_no_policy_behind(router: Router) -> None:
-    records = [router._record(one, 0) for one in (published(4, defaults={"open_on": "never"}), QUESTION)]
+    records = [router.record(one, 0) for one in (published(4, defaults={"open_on": "never"}), QUESTION)]
     async with router.database.pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()

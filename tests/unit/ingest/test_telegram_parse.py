@@ -90,6 +90,15 @@ def test_a_reply_to_the_bot_mentions_it() -> None:
     assert event.reply_to == "telegram:7700:-100:3"
 
 
+def test_a_reply_to_the_bot_tells_when_that_was_posted() -> None:
+    ours = {"message_id": 3, "from": {"id": 7700, "is_bot": True}, "date": 1699999990}
+    assert posted(chat=GROUP, reply_to_message=ours).our_post_at == datetime.fromtimestamp(1699999990, UTC)
+    assert posted(chat=GROUP, reply_to_message={**ours, "date": 0}).our_post_at is None
+    assert posted(chat=GROUP, reply_to_message={**ours, "from": ANNA}).our_post_at is None
+    assert posted(chat=GROUP, reply_to_message={"message_id": 3, "date": 1699999990}).our_post_at is None
+    assert posted(chat=GROUP).our_post_at is None
+
+
 def test_media_and_captions_are_kept() -> None:
     sizes = [{"file_id": "small", "file_size": 1}, {"file_id": "large", "file_size": 9}]
     fields = {k: v for k, v in message(photo=sizes, caption="look", media_group_id="m1").items() if k != "text"}

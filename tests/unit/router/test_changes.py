@@ -6,7 +6,9 @@ import pytest
 
 from contracts.chat import Attachment
 from contracts.chat_events_v1 import ChatEvent
+from contracts.ticket_commands_v1 import Role
 from services.router.decide.decisions import Decision, Ignore, KeepEarly, Place, React, Remove, Revise
+from services.router.decide.known import KnownMessage
 from tests.unit.router.makers import (
     ALICE,
     BOB,
@@ -123,6 +125,25 @@ def test_changes_of_our_own_posts_are_echoes() -> None:
     ours = post(OURS, 60, "we look at it", thread=0)
     assert rule(chat.say(edit(ours, 70, "we looked at it"))) == "echo"
     assert rule(chat.say(edit(post(OTHER_BOT, 80), 90, "x", delivery_id="rpl_1"))) == "echo"
+
+
+def test_a_reaction_to_our_own_post_waits_for_its_receipt_whenever_the_echo_comes() -> None:
+    chat = Chat()
+    ours = post(OURS, 60, "we look at it", thread=0)
+    assert rule(chat.say(react(ours, 70))) == "early_reaction"
+    assert rule(chat.say(ours)) == "echo"
+    assert rule(chat.say(react(ours, 80, added=False))) == "early_reaction"
+    assert [change.event.occurred_at for change in chat.view.early(ours.message_key)] == [at(70), at(80)]
+    assert rule(chat.say(delete(ours, 90))) == "echo"
+
+
+def test_a_reaction_to_an_answer_without_a_ticket_is_ticketings_to_judge() -> None:
+    chat = Chat()
+    ours = post(OURS, 60, "9 to 18", DIALOG)
+    known = KnownMessage(ours.message_key, "cnv_1", None, Role.BOT, True, "", at(60))
+    chat.view.messages[ours.message_key] = known
+    assert rule(chat.say(react(ours, 70))) == "reaction"
+    assert rule(chat.say(delete(ours, 80))) == "echo"
 
 
 EARLY: list[ChatEvent] = [edit(QUESTION, 10, "second"), edit(QUESTION, 20, "third"), delete(QUESTION, 30)]

@@ -34,6 +34,7 @@ from services.router.decide.known import (
     Speaker,
     StaffMember,
     TicketFacts,
+    UnnamedPost,
 )
 from services.router.policy import ReadyPolicy
 from services.router.records import record_of
@@ -85,6 +86,7 @@ posts = st.builds(
     attachments=attachments,
     album=st.none() | texts,
     delivery_id=st.none() | texts,
+    our_post_at=st.none() | times,
     **base,
 )
 edits = st.builds(
@@ -123,6 +125,9 @@ places = st.builds(
     KnownPlace, key=keys, conversation_id=texts, opening_ticket_id=texts, started_at=times, ticket=st.none() | facts
 )
 speakers = st.builds(Speaker, person=keys, at=times, place=st.none() | keys)
+unnamed_posts = st.builds(
+    UnnamedPost, conversation_id=texts, place=st.none() | keys, begun_at=times, ended_at=st.none() | times
+)
 durations = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=4000))
 overrides = st.builds(
     Override,
@@ -171,6 +176,7 @@ class AnyView:
     live: Speaker | None
     read: Speaker | None
     kept: list[EarlyChange]
+    posts: list[UnnamedPost]
     member: StaffMember | None
 
     def rule_of(self, event_id: str) -> str | None:
@@ -191,6 +197,9 @@ class AnyView:
     def early(self, key: str) -> Sequence[EarlyChange]:
         return self.kept
 
+    def unnamed(self, channel_key: str) -> Sequence[UnnamedPost]:
+        return self.posts
+
     def staff(self, person: str) -> StaffMember | None:
         return self.member
 
@@ -207,6 +216,7 @@ views = st.builds(
     live=st.none() | speakers,
     read=st.none() | speakers,
     kept=st.lists(st.builds(EarlyChange, event=st.one_of(edits, deletions, reactions)), max_size=3),
+    posts=st.lists(unnamed_posts, max_size=2),
     member=st.none() | st.just(StaffMember("agt_1", "Ann")),
 )
 ORIGIN = Origin(3, 17, 3, None)
