@@ -68,6 +68,7 @@ loop_age = _gauge("loop_last_turn_age_seconds", "Time since a loop's last turn; 
 event_loop_delay = _histogram("event_loop_delay_seconds", "How late the event loop woke a sleeper.")
 pool_wait = _histogram("database_pool_wait_seconds", "Wait for a connection of the database pool.")
 pool_connections = _gauge("database_pool_connections", "Connections of the database pool: open, idle.", "state")
+pruned_rows = _counter("pruned_rows_total", "Rows removed because they were old enough.", "table")
 spans_exported = _counter("spans_total", "Spans handed to the collector.", "result")
 
 # ingest

@@ -11,6 +11,7 @@ from chassis.database import Database
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
 from chassis.migrations import CHASSIS, check_schema
+from chassis.pruning import Pruner
 from chassis.relay import Relay
 from services.ingest.asgi import WebhookApp
 from services.ingest.publish import Intake
@@ -85,6 +86,7 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
     from slack_sdk.web.async_client import AsyncWebClient
 
     from services.ingest.telegram.calls import TelegramCalls
+    from services.ingest.worker import retention
     from services.ingest.worker.run import JobLoop, note_wishes
     from services.ingest.worker.slack_reads import SlackReads
 
@@ -107,6 +109,8 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
     relay = Relay(database=database, producer=producer, process=process.name)
     process.spawn("relay", relay.run(), stop=relay.stop)
     process.add_liveness("relay", relay.last_turn_age, LOOP_LIMIT_SECONDS)
+    pruner = Pruner(database, retention.rules(settings, {CONSUMER: TOPICS}))
+    process.spawn("pruning", pruner.run(), stop=pruner.stop)
     loop = JobLoop(database, slack, telegram)
     process.spawn("jobs", loop.run(), stop=loop.stop)
 

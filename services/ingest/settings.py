@@ -117,5 +117,14 @@ class IngestWorkerSettings(ProcessSettings, KafkaSettings, DatabaseSettings, Sla
         description="The bot's token; not set: button presses aren't answered.",
         examples=["7700:AAHdqTcvCH1vGWJxfSe"],
     )
+    retain_jobs_days: int = Field(
+        7, ge=1, description="How long the worker tries to fetch what it was asked for.", examples=["7"]
+    )
+    retain_profiles_days: int = Field(
+        90,
+        ge=2,
+        description="How long it is remembered what was published of a person or channel.",
+        examples=["90"],
+    )
 
     _token = field_validator("telegram_bot_token")(bot_token)

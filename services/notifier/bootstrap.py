@@ -11,8 +11,10 @@ from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
+from chassis.pruning import Pruner
 from chassis.relay import Relay
 from contracts.keys import Platform
+from services.notifier import retention
 from services.notifier.dispatch import Dispatcher
 from services.notifier.handle import handle
 from services.notifier.limits import ChannelLimits
@@ -23,6 +25,7 @@ from services.notifier.worker import Worker
 SCHEMA = "notifier"
 MIGRATIONS = Path(__file__).parent / "migrations"
 FOLDERS = [migrations.CHASSIS, ("notifier", MIGRATIONS)]
+CONSUMER = "notifier"
 TOPIC = "chat.replies.v1"
 LOOP_LIMIT_SECONDS = 60
 
@@ -91,7 +94,7 @@ async def run_notifier(process: ProcessContext[NotifierSettings]) -> None:
         dispatcher.wake()
 
     consumer = Consumer(
-        name="notifier",
+        name=CONSUMER,
         topics=[TOPIC],
         database=database,
         kafka=settings,
@@ -108,6 +111,8 @@ async def run_notifier(process: ProcessContext[NotifierSettings]) -> None:
         lease_seconds={str(name): seconds + settings.settling_seconds for name, seconds in timeouts.items()},
         committed=relay.wake,
     )
+    pruner = Pruner(database, retention.rules(settings, {CONSUMER: [TOPIC]}))
+    process.spawn("pruning", pruner.run(), stop=pruner.stop)
     process.spawn("relay", relay.run(), stop=relay.stop)
     process.spawn("dispatcher", dispatcher.run(), stop=dispatcher.stop)
     process.spawn("consumer", consumer.run(), stop=consumer.stop)

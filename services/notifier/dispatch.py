@@ -20,7 +20,7 @@ from chassis.clock import Clock
 from chassis.database import Database
 from chassis.errors import Fate, fate_of
 from chassis.logs import get_logger
-from services.notifier import handle, limits, shared_limits
+from services.notifier import limits, shared_limits
 from services.notifier.ledger import leases
 from services.notifier.ledger.leases import Candidate, Lease
 from services.notifier.limits import ChannelLimits
@@ -205,7 +205,7 @@ class Dispatcher:
         return max(0.005, min(waits))
 
     async def _sample(self) -> None:
-        """Gauges of what waits, and the ledger's housekeeping, every few seconds."""
+        """Gauges of what waits, every few seconds."""
         now = self._clock.monotonic()
         if now - self._sampled < SAMPLE_SECONDS:
             return
@@ -221,5 +221,3 @@ class Dispatcher:
             oldest[platform] = max(age, oldest.get(platform, 0.0))
         for platform, age in oldest.items():
             metrics.deliveries_oldest_age.labels(platform).set(age)
-        async with self._database.transaction() as connection:
-            await handle.forget(connection)

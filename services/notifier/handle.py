@@ -18,10 +18,6 @@ from services.notifier.ledger.entry import Entry
 CLAIM = """
 INSERT INTO instructions (instruction_id) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING instruction_id"""
 NOW = "SELECT clock_timestamp()"
-FORGET = """
-DELETE FROM instructions WHERE instruction_id IN (
-    SELECT instruction_id FROM instructions WHERE applied_at < clock_timestamp() - interval '30 days' LIMIT 1000)"""
-"""Kafka keeps replies for 7 days; what came before can't come again."""
 
 
 async def handle(records: Sequence[Record], connection: Connection) -> None:
@@ -52,8 +48,3 @@ def _apply(entries: dict[str, Entry], record: Record, data: ReplyInstruction, at
         entries[data.delivery_id] = instructions.opened(data, record.partition, traceparent, at)
     else:
         raise DataError("unknown_delivery", f"{type(data).__name__} is about a delivery that the ledger doesn't have")
-
-
-async def forget(connection: Connection) -> None:
-    """Remove the ids of instructions that can't come again."""
-    await connection.execute(FORGET)

@@ -7,6 +7,7 @@ import re
 from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
+from chassis.pruning import REPEATABLE_DAYS
 from chassis.settings import DatabaseSettings, KafkaSettings, ProcessSettings, http_url
 
 _BOT_TOKEN = re.compile(r"[0-9]+:.+")
@@ -40,6 +41,18 @@ class NotifierSettings(ProcessSettings, KafkaSettings, DatabaseSettings):
         description="How long after a request's timeout a platform may still carry it out: "
         "nobody looks for the post or sends it again before that.",
         examples=["5"],
+    )
+    retain_instructions_days: int = Field(
+        40,
+        ge=REPEATABLE_DAYS,
+        description="How long ids of instructions are kept: one that comes again is carried out once.",
+        examples=["40"],
+    )
+    retain_ledger_days: int = Field(
+        365,
+        ge=REPEATABLE_DAYS,
+        description="How long a finished delivery is kept; later its post can't be edited or deleted from the ticket.",
+        examples=["365"],
     )
 
     @field_validator("telegram_bot_token")

@@ -7,7 +7,9 @@ from chassis.database import BY_KEY, Database
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
 from chassis.migrations import CHASSIS, check_schema
+from chassis.pruning import Pruner
 from chassis.relay import Relay
+from services.router import retention
 from services.router.publishing import Publishing
 from services.router.settings import RouterSettings
 from services.router.worker import CONSUMER, TOPICS, UNHURRIED, Worker
@@ -47,6 +49,8 @@ async def run_router(process: ProcessContext[RouterSettings]) -> None:
     )
     publishing.follow(consumer)
     process.spawn("sweep", publishing.sweep(), stop=publishing.stop)
+    pruner = Pruner(database, retention.rules(settings))
+    process.spawn("pruning", pruner.run(), stop=pruner.stop)
     process.spawn("consumer", consumer.run(), stop=consumer.stop)
     process.add_liveness("consumer", consumer.last_turn_age, LOOP_LIMIT_SECONDS)
 

@@ -1,6 +1,5 @@
 """Where ticketing's processes are put together. Nothing connects at import."""
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,12 @@ from chassis.batches import Outcome
 from chassis.clock import SystemClock
 from chassis.consumer import Consumer
 from chassis.database import BY_KEY, Database
-from chassis.error_text import describe
-from chassis.errors import Fate, fate_of
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
-from chassis.logs import get_logger
+from chassis.pruning import Pruner
 from chassis.relay import Relay
+from services.ticketing import retention
 from services.ticketing.settings import TicketingApiSettings, TicketingWorkerSettings
-from services.ticketing.store.trimming import trim
 from services.ticketing.worker import (
     CONSUMER,
     DEAD_CONSUMER,
@@ -31,7 +28,6 @@ SCHEMA = "ticketing"
 MIGRATIONS = [migrations.CHASSIS, (SCHEMA, Path(__file__).parent / "migrations")]
 API_CONNECTIONS = 8
 LOOP_LIMIT_SECONDS = 60
-TRIM_SECONDS = 600
 DEAD_FETCH_WAIT_MS = 1000
 """Dead letters are rare and their topics many: each empty fetch costs the broker a look at 120 partitions."""
 
@@ -41,8 +37,6 @@ FAULT_POINTS: dict[str, str] = {
     "ticketing-api.committed": "A request's transaction is committed, its answer isn't sent.",
 }
 """Beside those of the chassis for the consumers `ticketing` and `ticketing-dead-letters` and the `relay`."""
-
-log = get_logger("ticketing")
 
 
 async def run_ticketing_api(process: ProcessContext[TicketingApiSettings]) -> None:
@@ -67,7 +61,8 @@ async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings])
     relay = Relay(database=database, producer=producer, process=process.name)
     process.spawn("relay", relay.run(), stop=relay.stop)
     process.add_liveness("relay", relay.last_turn_age, LOOP_LIMIT_SECONDS)
-    process.spawn("trimming", _trim(database))
+    pruner = Pruner(database, retention.rules(settings))
+    process.spawn("pruning", pruner.run(), stop=pruner.stop)
     applier = Applier()
 
     async def committed(outcome: Outcome | None) -> None:
@@ -107,17 +102,3 @@ async def _connect(
     process.defer(database.close)
     await migrations.check_schema(database, MIGRATIONS)
     return database
-
-
-async def _trim(database: Database) -> None:
-    clock = SystemClock()
-    while True:
-        more = False
-        try:
-            async with database.transaction() as connection:
-                more = await trim(connection, clock.now())
-        except Exception as error:
-            if fate_of(error) is not Fate.TRANSIENT:
-                raise
-            log.warning("not_trimmed", error=describe(error))
-        await asyncio.sleep(0.1 if more else TRIM_SECONDS)

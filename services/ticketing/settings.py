@@ -1,5 +1,8 @@
 """The settings of ticketing's processes."""
 
+from pydantic import Field
+
+from chassis.pruning import REPEATABLE_DAYS
 from chassis.settings import DatabaseSettings, HttpSettings, KafkaSettings, ProcessSettings
 
 
@@ -9,3 +12,31 @@ class TicketingApiSettings(ProcessSettings, DatabaseSettings, HttpSettings):
 
 class TicketingWorkerSettings(ProcessSettings, KafkaSettings, DatabaseSettings):
     """Commands, receipts, profiles and dead letters in; the relay out."""
+
+    retain_commands_days: int = Field(
+        40,
+        ge=REPEATABLE_DAYS,
+        description="How long ids of commands are kept: one that comes again is applied once.",
+        examples=["40"],
+    )
+    retain_early_changes_days: int = Field(
+        40,
+        ge=REPEATABLE_DAYS,
+        description="How long a receipt or reaction waits for what it is about.",
+        examples=["40"],
+    )
+    retain_idempotency_keys_days: int = Field(
+        7, ge=1, description="How long a repeated API request gets the first one's answer.", examples=["7"]
+    )
+    retain_revisions_days: int = Field(
+        365,
+        ge=1,
+        description="How long a message's former texts are kept, from its latest edit on.",
+        examples=["365"],
+    )
+    retain_dead_letters_days: int = Field(
+        40,
+        ge=REPEATABLE_DAYS,
+        description="How long a replayed or discarded dead letter is kept. A waiting one stays.",
+        examples=["40"],
+    )

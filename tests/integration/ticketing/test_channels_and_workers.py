@@ -9,7 +9,6 @@ from chassis.errors import Fate, fate_of
 from contracts.chat import Channel, ChannelType
 from contracts.keys import Platform, message_key, slack_channel
 from contracts.ticket_commands_v1 import MoveChannel, ReviseMessage
-from services.ticketing.store.trimming import trim
 from services.ticketing.worker import Applier
 from tests.integration.ticketing.desk import (
     Desk,
@@ -113,13 +112,3 @@ async def test_events_of_a_ticket_wait_in_the_outbox_in_the_order_of_versions(de
     assert [event.version for event in events] == list(range(1, 12))
     shown = [one["text"] for one in await desk.messages(ticket["id"])][1:]
     assert sorted(shown) == sorted(str(number) for number in range(10))
-
-
-async def test_what_can_not_come_again_is_forgotten(desk: Desk) -> None:
-    await desk.apply(place_message(slack_place()))
-    async with desk.database.transaction() as connection:
-        assert not await trim(connection, later(29 * 86400))
-    assert await desk.database.pool.fetchval("SELECT count(*) FROM commands") == 1
-    async with desk.database.transaction() as connection:
-        assert not await trim(connection, later(30 * 86400 + 1))
-    assert await desk.database.pool.fetchval("SELECT count(*) FROM commands") == 0

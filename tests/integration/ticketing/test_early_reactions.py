@@ -9,9 +9,8 @@ from chassis.consumer import Record
 from contracts.base import RecordModel
 from contracts.keys import MessageKey
 from contracts.ticket_commands_v1 import MoveChannel, RecordAutomaticAnswer
-from services.ticketing.store.trimming import trim
 from services.ticketing.worker import Applier
-from tests.integration.ticketing.desk import NOW, Desk, common, later, place_message, record_of, slack_author
+from tests.integration.ticketing.desk import NOW, Desk, common, place_message, record_of, slack_author
 from tests.integration.ticketing.test_channels_and_workers import NEW, move
 from tests.integration.ticketing.test_chat_changes import react
 from tests.integration.ticketing.test_replies import PLACE, POSTED, receipt
@@ -106,15 +105,4 @@ async def test_two_workers_do_not_let_reaction_and_receipt_pass_each_other_by(
                 await asyncio.sleep(0.01)
     await following
     assert await shown(desk, ticket) == ["eyes"]
-    assert await waiting(desk) == 0
-
-
-async def test_reactions_to_what_no_receipt_names_are_forgotten(desk: Desk) -> None:
-    await desk.apply(EYES)
-    async with desk.database.transaction() as connection:
-        await connection.execute("UPDATE early_reactions SET arrived_at = $1", NOW)
-        assert not await trim(connection, later(7 * 86400 - 1))
-    assert await waiting(desk) == 1
-    async with desk.database.transaction() as connection:
-        assert not await trim(connection, later(7 * 86400 + 1))
     assert await waiting(desk) == 0

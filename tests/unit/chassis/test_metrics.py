@@ -31,6 +31,7 @@ FEW_VALUES = {
     "rule",
     "state",
     "status",
+    "table",
     "topic",
     "type",
 }

@@ -1,0 +1,39 @@
+"""What ingest's worker forgets in time."""
+
+from datetime import UTC, datetime, timedelta
+
+from chassis.clock import ManualClock
+from chassis.database import Database
+from chassis.migrations import migrate
+from chassis.pruning import Pruner
+from chassis.settings import read
+from services.ingest.bootstrap import FOLDERS, SCHEMA
+from services.ingest.settings import IngestWorkerSettings
+from services.ingest.worker import jobs, retention
+from services.ingest.worker.jobs import Job
+
+ENVIRONMENT = {"DATABASE_URL": "postgresql://x@y/z", "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092"}
+
+
+async def test_jobs_and_what_was_published_go_with_their_age(database_url: str) -> None:
+    await migrate(database_url, schema=SCHEMA, folders=FOLDERS)
+    database = await Database.connect(database_url, schema=SCHEMA, process="test")
+    rules = retention.rules(read(IngestWorkerSettings, ENVIRONMENT), {"ingest-worker": ["chat.events.v1"]})
+
+    async def prune(days: float) -> dict[str, int]:
+        clock = ManualClock(datetime.now(UTC) + timedelta(days=days))
+        removed = await Pruner(database, rules, clock=clock).prune()
+        return {name: number for name, number in removed.items() if number}
+
+    async with database.transaction() as connection:
+        await jobs.add(connection, [Job("slack_person:slack:U1", "slack_person", {"key": "slack:U1"})])
+        assert await jobs.remember(connection, "slack:U1", "digest")
+        await jobs.postpone(connection, Job("slack_person:slack:U1", "slack_person", {}), 86400.0 * 30)
+    assert await prune(6.9) == {}
+    assert await prune(7.1) == {"jobs": 1}
+    async with database.transaction() as connection:
+        assert not await jobs.remember(connection, "slack:U1", "digest"), "unchanged: not published again"
+    assert await prune(91) == {"profiles": 1}
+    async with database.transaction() as connection:
+        assert await jobs.remember(connection, "slack:U1", "digest")
+    await database.close()
