@@ -223,6 +223,7 @@ class Batches:
                 f"cause and start it again, or run: okno dead-letters allow {self._database.schema} {self._consumer}"
             )
         at = self._clock.now()
+        in_order = sorted(culprits, key=lambda culprit: (culprit.raw.topic, culprit.raw.partition, culprit.raw.offset))
         await outbox.add(
             connection,
             [
@@ -232,7 +233,7 @@ class Batches:
                     at=at,
                     lane=self._dead_letter_lane(culprit.raw.topic, culprit.raw.partition),
                 )
-                for culprit in culprits
+                for culprit in in_order
             ],
         )
         await dead_letter_share.save(

@@ -21,6 +21,8 @@ from chassis.settings import KafkaSettings
 from contracts.topics import TOPIC_MAX_MESSAGE_BYTES, dead_topic, original_topic
 
 PREFIX = "okno-dead-"
+FIRST = f"{PREFIX}first"
+"""Header of a replayed record: the offset at which it first stood. Put aside again, it keeps its place in the line."""
 _ROOM = 4096
 
 
@@ -39,6 +41,8 @@ class DeadLetter:
     origin_topic: str
     origin_partition: int
     origin_offset: int
+    first_offset: int
+    """Where the record stood before it was first replayed: the order of a key's dead letters."""
     cause: str
     error: str
     attempts: int
@@ -55,11 +59,13 @@ def bury(culprit: Culprit, *, consumer: str, at: datetime, lane: int = 0) -> Out
     """The dead letter of a record. A value too large to be published with these headers is cut."""
     raw = culprit.raw
     value = raw.value
+    first = next((content for name, content in raw.headers if name == FIRST and content), b"").decode(errors="replace")
     added = {
         "consumer": consumer,
         "topic": raw.topic,
         "partition": str(raw.partition),
         "offset": str(raw.offset),
+        "first": first if _is_offset(first) else str(raw.offset),
         "cause": cause_of(culprit.error),
         "error": describe(culprit.error),
         "attempts": str(culprit.attempts),
@@ -85,7 +91,7 @@ def parse(
         return said.get(name, b"").decode(errors="replace")
 
     def number(name: str) -> int:
-        return int(text(name)) if text(name).isdigit() else -1
+        return int(text(name)) if _is_offset(text(name)) else -1
 
     return DeadLetter(
         topic=topic,
@@ -98,12 +104,17 @@ def parse(
         origin_topic=text("topic") or original_topic(topic),
         origin_partition=number("partition"),
         origin_offset=number("offset"),
+        first_offset=number("first") if "first" in said else number("offset"),
         cause=text("cause"),
         error=text("error"),
         attempts=number("attempts"),
         at=text("at"),
         truncated="truncated" in said,
     )
+
+
+def _is_offset(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 async def read(

@@ -113,6 +113,15 @@ consumer_retries = _counter(
 )
 consumer_rebalances = _counter("consumer_rebalances_total", "Assignments of partitions received.", "consumer")
 dead_letters = _counter("dead_letters_total", "Records put aside as dead letters.", "consumer", "cause")
+dead_letters_waiting = _gauge(
+    "dead_letters_waiting", "Dead letters that nobody has replayed or discarded.", "consumer", "cause"
+)
+dead_letters_oldest_age = _gauge(
+    "dead_letters_oldest_age_seconds", "Age of the oldest dead letter that waits.", "consumer", "cause"
+)
+dead_letters_not_stored = _counter(
+    "dead_letters_not_stored_total", "Dead letters for which the table had no room; they are on their topics.", "topic"
+)
 
 # outbox and relay
 outbox_depth = _gauge("outbox_rows", "Rows that wait in the outbox.")

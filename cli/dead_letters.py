@@ -1,53 +1,180 @@
 """`okno dead-letters`: what could not be processed, through the ticketing API, and leave to put more aside."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from cli.api import call, pages
 from cli.database import run
-from cli.environment import database_url
+from cli.environment import database_url, kafka_environment
 from cli.failure import fail
 from cli.output import show_json, show_table
 from cli.processes import SERVICES
 
 app = typer.Typer(help="List, show, replay and discard what could not be processed.", no_args_is_help=True)
+RELOAD_PORTION = 100
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+Topic = Annotated[str | None, typer.Option(help="the original record's topic")]
+Consumer = Annotated[str | None, typer.Option(help="who put it aside")]
+Cause = Annotated[str | None, typer.Option(help="why, as the list shows it")]
+Key = Annotated[str | None, typer.Option(help="the original record's key")]
+Since = Annotated[str | None, typer.Option(help="put aside then or later, such as 2026-11-23T10:00:00Z")]
+Until = Annotated[str | None, typer.Option(help="put aside earlier")]
+All = Annotated[bool, typer.Option("--all", help="all that match the filters, instead of one")]
+Force = Annotated[bool, typer.Option("--force", help="also out of turn, or older than 30 days")]
+
+
+def _given(**filters: str | None) -> dict[str, Any]:
+    return {name: value for name, value in filters.items() if value is not None}
 
 
 @app.command("list")
 def list_dead_letters(
     state: Annotated[str | None, typer.Option(help="waiting, replayed or discarded")] = None,
+    topic: Topic = None,
+    consumer: Consumer = None,
+    cause: Cause = None,
+    key: Key = None,
+    since: Since = None,
+    until: Until = None,
     limit: Annotated[int, typer.Option(min=1, help="how many at the most")] = 50,
     as_json: Json = False,
 ) -> None:
     """List dead letters, the latest first."""
-    items = pages("/dead-letters", limit, state=state)
+    items = pages(
+        "/dead-letters", limit, state=state,
+        topic=topic, consumer=consumer, cause=cause, key=key, since=since, until=until,
+    )  # fmt: skip
     if as_json:
         show_json(items)
         return
-    columns = ("id", "state", "topic", "consumer", "cause", "attempts", "at")
+    columns = ("id", "state", "topic", "key", "consumer", "cause", "attempts", "at")
     show_table(columns, [[item.get(name) for name in columns] for item in items], empty="No dead letters.")
 
 
 @app.command("show")
 def show(dead_letter: str) -> None:
-    """Show one dead letter with its cause, headers and content."""
+    """Show one dead letter with its cause, headers, content and corrections."""
     show_json(call("GET", f"/dead-letters/{dead_letter}"))
 
 
+@app.command("edit")
+def edit(
+    dead_letter: str,
+    file: Annotated[Path, typer.Argument(help="the whole corrected value, as JSON")],
+    kind: Annotated[str | None, typer.Option("--type", help="the record's type, if its headers lack it")] = None,
+) -> None:
+    """Correct a record before it is replayed; the original is kept. Checked against the topic's contract."""
+    import json
+
+    try:
+        value = json.loads(file.read_text())
+    except OSError as error:
+        fail(f"{file} can't be read: {error.strerror}.")
+    except ValueError as error:
+        fail(f"{file} is not JSON: {error}")
+    call("PUT", f"/dead-letters/{dead_letter}/value", json={"value": value, **_given(type=kind)})
+    typer.echo(f"{dead_letter} is corrected: `okno dead-letters replay {dead_letter}` publishes it.")
+
+
 @app.command("replay")
-def replay(dead_letter: str) -> None:
-    """Publish the original record again on its topic, once its cause is mended."""
-    call("POST", f"/dead-letters/{dead_letter}/replay")
-    typer.echo(f"{dead_letter} is published again.")
+def replay(
+    dead_letter: Annotated[str | None, typer.Argument()] = None,
+    everything: All = False,
+    topic: Topic = None,
+    consumer: Consumer = None,
+    cause: Cause = None,
+    key: Key = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="with --all, how many at the most")] = 100,
+    original: Annotated[bool, typer.Option("--original", help="as it was, though it was corrected")] = False,
+    force: Force = False,
+) -> None:
+    """Publish a record again, as last corrected, once its cause is mended; with --all, in order per key."""
+    if _one(dead_letter, everything=everything):
+        call("POST", f"/dead-letters/{dead_letter}/replay", json={"original": original, "force": force})
+        typer.echo(f"{dead_letter} is published again.")
+        return
+    filters = _given(topic=topic, consumer=consumer, cause=cause, key=key, since=since, until=until)
+    done = call("POST", "/dead-letters/replay", json={**filters, "limit": limit, "force": force})
+    typer.echo(f"{done['settled']} are published again, {done['left']} that match still wait.")
 
 
 @app.command("discard")
-def discard(dead_letter: str, reason: Annotated[str, typer.Option(help="why it needs no replay", prompt=True)]) -> None:
+def discard(
+    dead_letter: Annotated[str | None, typer.Argument()] = None,
+    reason: Annotated[str, typer.Option(help="why it needs no replay", prompt=True)] = "",
+    everything: All = False,
+    topic: Topic = None,
+    consumer: Consumer = None,
+    cause: Cause = None,
+    key: Key = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="with --all, how many at the most")] = 100,
+) -> None:
     """Put a dead letter aside for good, with a reason that stays in its record."""
-    call("POST", f"/dead-letters/{dead_letter}/discard", json={"reason": reason})
-    typer.echo(f"{dead_letter} is discarded.")
+    if _one(dead_letter, everything=everything):
+        call("POST", f"/dead-letters/{dead_letter}/discard", json={"reason": reason})
+        typer.echo(f"{dead_letter} is discarded.")
+        return
+    filters = _given(topic=topic, consumer=consumer, cause=cause, key=key, since=since, until=until)
+    done = call("POST", "/dead-letters/discard", json={**filters, "limit": limit, "reason": reason})
+    typer.echo(f"{done['settled']} are discarded, {done['left']} that match still wait.")
+
+
+def _one(dead_letter: str | None, *, everything: bool) -> bool:
+    """Whether one is meant; nothing is done to all without --all."""
+    if (dead_letter is None) is not everything:
+        fail("Give a dead letter's id, or --all with filters.", "`okno dead-letters list` shows what there is.")
+    return not everything
+
+
+@app.command("reload")
+def reload(
+    most: Annotated[int, typer.Option("--max", min=1, help="most letters in the table, as DEAD_LETTERS_MAX")] = 50_000,
+) -> None:
+    """Store dead letters from their topics that the table had no room for when they came."""
+
+    async def read_again() -> tuple[int, int]:
+        from collections.abc import Sequence
+        from datetime import UTC, datetime
+
+        from chassis.database import Database
+        from chassis.dead_letters import DeadLetter, read
+        from chassis.settings import KafkaSettings
+        from chassis.settings import read as read_settings
+        from contracts.topics import TOPICS, dead_topic
+        from services.ticketing.store.dead_letters import Room, store_dead_letters
+
+        settings = read_settings(KafkaSettings, kafka_environment())
+        database = await Database.connect(database_url(), schema="ticketing", process="okno")
+        seen = refused = 0
+
+        async def store(letters: Sequence[DeadLetter]) -> int:
+            async with database.transaction() as connection:
+                return len(await store_dead_letters(connection, letters, datetime.now(UTC), Room(most)))
+
+        try:
+            for topic in map(dead_topic, TOPICS):
+                portion: list[DeadLetter] = []
+                async for letter in read(settings, topic):
+                    portion.append(letter)
+                    seen += 1
+                    if len(portion) == RELOAD_PORTION:
+                        refused += await store(portion)
+                        portion = []
+                refused += await store(portion)
+        finally:
+            await database.close()
+        return seen, refused
+
+    seen, refused = run(read_again())
+    typer.echo(f"{seen} dead letters are on their topics; there was no room for {refused}.")
 
 
 @app.command("allow")

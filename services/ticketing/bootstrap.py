@@ -14,7 +14,9 @@ from chassis.lifecycle import ProcessContext
 from chassis.pruning import Pruner
 from chassis.relay import Relay
 from services.ticketing import retention
+from services.ticketing.dead_letter_gauges import DeadLetterGauges
 from services.ticketing.settings import TicketingApiSettings, TicketingWorkerSettings
+from services.ticketing.store.dead_letters import Room
 from services.ticketing.worker import (
     CONSUMER,
     DEAD_CONSUMER,
@@ -79,12 +81,14 @@ async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings])
         process=process.name,
         after_commit=committed,
     )
+    room = Room(settings.dead_letters_max, settings.dead_letters_max_megabytes * 1024 * 1024)
+    process.spawn("dead-letter-gauges", DeadLetterGauges(database).run())
     dead = Consumer(
         name=DEAD_CONSUMER,
         topics=DEAD_TOPICS,
         database=database,
         kafka=settings,
-        handle=DeadLetterProjection(),
+        handle=DeadLetterProjection(room=room),
         process=process.name,
         decode=None,
         fetch_wait_ms=DEAD_FETCH_WAIT_MS,

@@ -34,6 +34,15 @@ class TicketingWorkerSettings(ProcessSettings, KafkaSettings, DatabaseSettings):
         description="How long a message's former texts are kept, from its latest edit on.",
         examples=["365"],
     )
+    dead_letters_max: int = Field(
+        50_000,
+        ge=1,
+        description="Most dead letters in the table, settled ones too; further ones stay on their topics.",
+        examples=["50000"],
+    )
+    dead_letters_max_megabytes: int = Field(
+        1024, ge=1, description="Most room for their contents; further ones stay on their topics.", examples=["1024"]
+    )
     retain_dead_letters_days: int = Field(
         40,
         ge=REPEATABLE_DAYS,

@@ -4,6 +4,7 @@ Everything that a batch concerns is read once and locked, the pure rules run in 
 Each message keeps its own trace: its span has the command's context as parent, and its events carry it on.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -24,7 +25,7 @@ from contracts.topics import TOPICS, dead_topic
 from services.ticketing.domain.apply import apply_command
 from services.ticketing.domain.book import Book
 from services.ticketing.domain.deliveries import apply_receipt
-from services.ticketing.store.dead_letters import store_dead_letters
+from services.ticketing.store.dead_letters import Room, store_dead_letters
 from services.ticketing.store.loading import Needs, load_book
 from services.ticketing.store.profiles import store_profiles
 from services.ticketing.store.saving import save_book
@@ -113,9 +114,13 @@ class Applier:
 class DeadLetterProjection:
     """Keeps every dead letter where the API lists, discards and replays them. Reads raw records: broken ones too."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, room: Room | None = None) -> None:
         self._clock = clock or SystemClock()
+        self._room = room or Room()
 
     async def __call__(self, records: Sequence[Record], connection: Connection) -> None:
         letters = [parse(one.topic, one.partition, one.offset, one.key, one.value, one.headers) for one in records]
-        await store_dead_letters(connection, letters, self._clock.now())
+        refused = await store_dead_letters(connection, letters, self._clock.now(), self._room)
+        for topic, number in Counter(one.topic for one in refused).items():
+            metrics.dead_letters_not_stored.labels(topic).inc(number)
+            log.error("dead_letters_not_stored", topic=topic, letters=number, hint="okno dead-letters reload")

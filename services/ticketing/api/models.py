@@ -131,6 +131,41 @@ class AgentPatch(Given):
     active: bool | None = None
 
 
+class SomeDeadLetters(Given):
+    """Which dead letters: all that is given must hold."""
+
+    topic: str | None = Field(None, description="The original record's topic.", examples=["ticket.commands.v1"])
+    consumer: str | None = Field(None, description="Who put it aside.", examples=["ticketing"])
+    cause: str | None = Field(None, examples=["bad_value"])
+    key: str | None = Field(None, description="The original record's key.", examples=["slack:C034"])
+    since: AwareDatetime | None = Field(None, description="Put aside then or later.")
+    until: AwareDatetime | None = Field(None, description="Put aside earlier.")
+
+
+class DeadLetterQuery(SomeDeadLetters, PageQuery):
+    state: Literal["waiting", "replayed", "discarded"] | None = None
+
+
+class BulkReplayBody(SomeDeadLetters):
+    limit: int = Field(100, ge=1, le=1000, description="At most so many, the oldest first.")
+    force: bool = Field(False, description="Also what is out of its turn, or older than 30 days.")
+
+
+class BulkDiscardBody(SomeDeadLetters):
+    limit: int = Field(100, ge=1, le=1000, description="At most so many, the oldest first.")
+    reason: Annotated[str, Field(max_length=1000), AfterValidator(_words)]
+
+
+class ReplayBody(Given):
+    original: bool = Field(False, description="The record as it was, though it was corrected.")
+    force: bool = Field(False, description="Even out of its turn, or when it is older than 30 days.")
+
+
+class EditBody(Given):
+    value: dict[str, Any] = Field(description="The whole corrected value.")
+    type: str | None = Field(None, description="The record's type where its headers don't tell it.")
+
+
 class DiscardBody(Given):
     reason: Annotated[str, Field(max_length=1000), AfterValidator(_words)]
 
@@ -290,6 +325,7 @@ class DeadLetterJson(BaseModel):
     attempts: int
     at: AwareDatetime
     key: str | None
+    first_offset: int = Field(description="Where it stood before it was first replayed: its place among its key's.")
     dead_topic: str
     dead_partition: int
     dead_offset: int
@@ -298,10 +334,23 @@ class DeadLetterJson(BaseModel):
     settled_by: str | None
 
 
+class EditJson(BaseModel):
+    value: Any = Field(description="The corrected value.")
+    at: AwareDatetime
+    by: str
+
+
+class DeadLettersSettledJson(BaseModel):
+    settled: int = Field(description="How many were replayed or discarded now.")
+    left: int = Field(description="How many that match still wait.")
+
+
 class DeadLetterDetailJson(DeadLetterJson):
     headers: list[list[str | None]] = Field(description="The original's, as text where they are text.")
+    content: Any = Field(description="The original value as JSON, where it is JSON that can be shown so; else null.")
     value: str | None = Field(description="As text where it is UTF-8, else null.")
     value_base64: str | None = Field(description="Where the value isn't UTF-8.")
+    edits: list[EditJson] = Field(description="Corrections, the first one first; the last one is what is replayed.")
 
 
 class MeJson(BaseModel):

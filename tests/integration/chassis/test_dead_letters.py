@@ -10,9 +10,10 @@ import pytest
 
 from chassis.consumer import Record
 from chassis.database import Connection
-from chassis.dead_letters import DeadLetter, read, replay
+from chassis.dead_letters import DeadLetter, parse, read, replay
 from chassis.kafka import make_producer
 from chassis.relay import Relay
+from contracts.codec import ContractError
 from contracts.topics import dead_topic
 from sandbox.stack.kafka.server import EmbeddedKafka
 from tests.integration.chassis.world import World
@@ -74,3 +75,19 @@ async def test_a_dead_letter_that_was_cut_is_not_replayed(world: World) -> None:
         await replay(producer, replace(letter, truncated=True))
     await producer.stop()
     assert await world.seen() == [b"0", b"1"]
+
+
+async def test_dead_letters_of_one_batch_are_written_in_the_order_of_its_records(world: World) -> None:
+    """What can't be decoded is known before what can't be handled."""
+
+    def decoded(topic: str, headers: Any, value: bytes | None) -> Any:
+        if value == b"undecodable":
+            raise ContractError("bad_value", "the test said so")
+        return None
+
+    await world.produce([b"0", b"data", b"undecodable", b"data"])
+    async with world.consuming(decode=decoded):
+        await world.until_position(4)
+    assert [parse("x.dead", 0, 0, row.key, row.value, row.headers).origin_offset for row in await world.outbox()] == [
+        1, 2, 3,
+    ]  # fmt: skip

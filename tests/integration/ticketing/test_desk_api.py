@@ -1,20 +1,14 @@
-"""Agents, policy, profiles, dead letters."""
+"""Agents, policy, profiles."""
 
 from typing import Any
 
 import pytest
 
-from chassis.clock import ManualClock
-from chassis.consumer import Record
-from chassis.dead_letters import bury
-from chassis.records import Culprit, Header
 from contracts.chat import Author
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
 from contracts.desk_policy_v1 import PolicyPublished
 from contracts.desk_staff_v1 import StaffIdentity
 from contracts.keys import slack_channel, slack_person
-from contracts.topics import dead_topic
-from services.ticketing.worker import DeadLetterProjection
 from tests.integration.ticketing.desk import NOW, Desk, later, place_message, problem, slack_place
 
 YAML = {"Content-Type": "application/yaml"}
@@ -120,52 +114,3 @@ async def test_a_late_profile_names_earlier_messages(desk: Desk) -> None:
     await desk.apply(place_message(slack_place(thread="9.9"), at=later(5), author=Author(key=nameless.key, name="mia")))
     newest, _ = await desk.tickets()
     assert newest["requester"]["name"] == "Mia M."
-
-
-def dead_record(value: bytes, headers: list[Header], offset: int = 7) -> Record:
-    raw: Any = type("Raw", (), {})()
-    raw.topic, raw.partition, raw.offset, raw.key, raw.value, raw.headers = (
-        "ticket.commands.v1", 3, offset, b"slack:C1", value, headers,
-    )  # fmt: skip
-    row = bury(Culprit(raw, ValueError("x"), 3), consumer="ticketing", at=NOW)
-    return Record(dead_topic(raw.topic), 3, 0, 0, row.key, row.value, row.headers, None)
-
-
-async def project(desk: Desk, clock: ManualClock, *records: Record) -> None:
-    async with desk.database.transaction() as connection:
-        await DeadLetterProjection(clock)(list(records), connection)
-
-
-async def test_a_dead_letter_is_listed_once_and_replayed_as_it_was(desk: Desk, clock: ManualClock) -> None:
-    headers: list[Header] = [("ce_id", b"1"), ("odd", b"\xff"), ("none", None)]
-    record = dead_record(b"\xff\x00broken", headers)
-    await project(desk, clock, record, record)
-    (letter,) = await desk.all("/dead-letters")
-    assert (letter["state"], letter["topic"], letter["partition"], letter["offset"]) == (
-        "waiting",
-        "ticket.commands.v1",
-        3,
-        7,
-    )
-    assert (letter["consumer"], letter["cause"], letter["attempts"]) == ("ticketing", "ValueError", 3)
-    detail = await desk.get(f"/dead-letters/{letter['id']}")
-    assert (detail["value"], detail["value_base64"]) == (None, "/wBicm9rZW4=")
-
-    path = f"/v1/dead-letters/{letter['id']}"
-    replayed = (await desk.http.post(f"{path}/replay")).json()
-    assert (replayed["state"], replayed["settled_by"]) == ("replayed", "tests")
-    row = await desk.database.pool.fetchrow("SELECT * FROM outbox ORDER BY id DESC LIMIT 1")
-    assert row is not None
-    assert (row["topic"], row["key"], row["payload"]) == ("ticket.commands.v1", b"slack:C1", b"\xff\x00broken")
-    problem(await desk.http.post(f"{path}/replay"), 409, "already-settled")
-    problem(await desk.http.post(f"{path}/discard", json={"reason": "no"}), 409, "already-settled")
-
-
-async def test_a_dead_letter_is_discarded_with_a_reason(desk: Desk, clock: ManualClock) -> None:
-    await project(desk, clock, dead_record(b"1", [], 1), dead_record(b"2", [], 2))
-    newest, _ = await desk.all("/dead-letters", limit=1)
-    path = f"/v1/dead-letters/{newest['id']}/discard"
-    problem(await desk.http.post(path, json={}), 422, "invalid")
-    assert (await desk.http.post(path, json={"reason": "a test"})).json()["reason"] == "a test"
-    assert [one["offset"] for one in await desk.all("/dead-letters", state="waiting")] == [1]
-    assert [one["offset"] for one in await desk.all("/dead-letters", state="discarded")] == [2]

@@ -3,7 +3,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from chassis.dead_letters import bury, parse
+from chassis.dead_letters import FIRST, bury, parse
 from chassis.errors import Poison
 from chassis.records import Culprit
 from contracts.topics import TOPIC_MAX_MESSAGE_BYTES
@@ -56,3 +56,13 @@ def test_a_record_of_a_dead_topic_without_our_headers_is_still_readable() -> Non
     found = parse("chat.events.v1.dead", 1, 2, None, None, [("okno-dead-offset", b"many")])
     assert found.origin_topic == "chat.events.v1"
     assert found.origin_offset == -1
+
+
+def test_a_replayed_record_that_dies_again_keeps_the_place_where_it_first_stood() -> None:
+    first, _ = letter(Culprit(raw(), Poison("first")))
+    assert first.first_offset == 42
+    again, _ = letter(Culprit(raw(headers=[*first.headers, (FIRST, b"5")]), Poison("second")))
+    assert (again.origin_offset, again.first_offset) == (42, 5)
+    assert FIRST not in dict(again.headers)
+    odd, _ = letter(Culprit(raw(headers=[(FIRST, "\u0665".encode())]), Poison("x")))
+    assert odd.first_offset == 42
