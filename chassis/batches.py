@@ -7,13 +7,13 @@ savepoint a record, so that the culprit is found and its neighbours are applied 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from aiokafka import TopicPartition
 
-from chassis import dead_letter_share, metrics, outbox, positions
+from chassis import dead_letter_share, metrics, outbox, parking, positions
 from chassis.attempts import Attempt, Attempts
 from chassis.clock import Clock
 from chassis.database import Connection, Database
@@ -24,6 +24,7 @@ from chassis.errors import Fate, cause_of, fate_of
 from chassis.faults import fault_point
 from chassis.fence import Verdict, judge
 from chassis.logs import get_logger
+from chassis.parking import Lines, Parked
 from chassis.positions import Claim, LogGap, PositionSetBack, Reader
 from chassis.records import Culprit, Decode, Polled, ProcessKiller, Raw, Record, decode_all
 
@@ -73,6 +74,7 @@ class Batches:
         limit: Limit,
         dead_letter_lane: DeadLetterLane,
         fault_prefix: str,
+        park_keys: bool = False,
     ) -> None:
         self._consumer = consumer
         self._process = process
@@ -84,6 +86,7 @@ class Batches:
         self._limit = limit
         self._share = Share(limit)
         self._prepared = False
+        self._park_keys = park_keys
         self._dead_letter_lane = dead_letter_lane
         self._fault_prefix = fault_prefix
         self.attempts = Attempts(consumer, database)
@@ -95,6 +98,8 @@ class Batches:
         if not self._prepared:
             async with self._database.pool.acquire() as connection:
                 self._share = await dead_letter_share.load(connection, self._consumer, self._process, self._limit)
+                if not self._park_keys:
+                    await parking.forget(connection, self._consumer)
             self._prepared = True
 
     async def whole(self, polled: Polled, fetched_from: Mapping[TopicPartition, int]) -> Outcome:
@@ -104,9 +109,12 @@ class Batches:
         async with self._database.transaction() as connection:
             claimed = await self._claim(connection, polled, fetched_from)
             records, culprits = _behind_fence(polled, claimed, records, culprits)
+            lines = await self._lines(connection, claimed)
+            if lines is not None:
+                records, culprits = _parked(claimed, records, culprits, lines)
             if records:
                 await self._handle(records, connection)
-            await self._conclude(connection, claimed, culprits)
+            await self._conclude(connection, claimed, culprits, lines)
         return await self._committed(begun, claimed, records, culprits)
 
     async def one_by_one(
@@ -122,26 +130,30 @@ class Batches:
         Raises the first other error; then nothing has happened.
         """
         begun = time.perf_counter()
-        raws = {(raw.topic, raw.partition, raw.offset): raw for batch in polled.values() for raw in batch}
-        records, culprits = decode_all(polled, self._decode, self._compacted)
+        records, broken = decode_all(polled, self._decode, self._compacted)
         async with self._database.transaction() as connection:
             claimed = await self._claim(connection, polled, fetched_from)
-            records, culprits = _behind_fence(polled, claimed, records, culprits)
+            records, broken = _behind_fence(polled, claimed, records, broken)
+            lines = await self._lines(connection, claimed)
             fine: list[Record] = []
-            for record in records:
-                try:
-                    async with connection.transaction():
-                        await self._handle([record], connection)
-                except Exception as error:
-                    fate = fate_of(error)
-                    if fate is not Fate.DATA and not (bury_all and fate is Fate.POISON):
-                        raise
-                    number = attempts.get(TopicPartition(record.topic, record.partition), Attempt()).number
-                    raw = raws[record.topic, record.partition, record.offset]
-                    culprits.append(Culprit(raw, error, number))
-                else:
-                    fine.append(record)
-            await self._conclude(connection, claimed, culprits)
+            culprits: list[Culprit] = []
+            for raw, record, undecoded in _in_order(claimed, records, broken):
+                culprit = undecoded
+                if lines is not None:
+                    lines.release(raw)
+                if record is not None:
+                    if lines is not None and lines.holds_up(raw):
+                        culprit = Culprit(raw, Parked())
+                    else:
+                        number = attempts.get(TopicPartition(raw.topic, raw.partition), Attempt()).number
+                        culprit = await self._alone(connection, raw, record, number, bury_all=bury_all)
+                if culprit is None:
+                    fine += [record] if record is not None else []
+                    continue
+                culprits.append(culprit)
+                if lines is not None:
+                    lines.add(raw)
+            await self._conclude(connection, claimed, culprits, lines)
         return await self._committed(begun, claimed, fine, culprits)
 
     async def buried(self, raw: Raw, fetched_from: Mapping[TopicPartition, int], attempt: Attempt) -> Outcome:
@@ -151,9 +163,13 @@ class Batches:
         culprits = [Culprit(raw, ProcessKiller(attempt.deaths_alone), attempt.number)]
         async with self._database.transaction() as connection:
             claimed = await self._claim(connection, polled, fetched_from)
+            lines = await self._lines(connection, claimed)
             if not claimed.kept:
                 culprits = []
-            await self._conclude(connection, claimed, culprits)
+            elif lines is not None:
+                lines.release(raw)
+                lines.add(raw)
+            await self._conclude(connection, claimed, culprits, lines)
         return await self._committed(begun, claimed, [], culprits)
 
     # --- the parts of a transaction --------------------------------------------------------------------------------
@@ -206,15 +222,40 @@ class Batches:
             await positions.move(connection, self._consumer, late)
         return claimed
 
-    async def _conclude(self, connection: Connection, claimed: _Claimed, culprits: Sequence[Culprit]) -> None:
-        """Write the dead letters, forget settled attempts."""
+    async def _alone(
+        self, connection: Connection, raw: Raw, record: Record, number: int, *, bury_all: bool
+    ) -> Culprit | None:
+        """Handle one record under a savepoint; the culprit that it turned out to be."""
+        try:
+            async with connection.transaction():
+                await self._handle([record], connection)
+        except Exception as error:
+            fate = fate_of(error)
+            if fate is not Fate.DATA and not (bury_all and fate is Fate.POISON):
+                raise
+            return Culprit(raw, error, number)
+        return None
+
+    async def _lines(self, connection: Connection, claimed: _Claimed) -> Lines | None:
+        """What waits behind dead letters, for a consumer that parks. Compacted topics know no order of records."""
+        if not self._park_keys:
+            return None
+        ordered = {tp: raws for tp, raws in claimed.kept.items() if not self._compacted(tp.topic)}
+        return await parking.load(connection, self._consumer, ordered)
+
+    async def _conclude(
+        self, connection: Connection, claimed: _Claimed, culprits: Sequence[Culprit], lines: Lines | None
+    ) -> None:
+        """Write the dead letters and what waits behind them, forget settled attempts."""
+        if lines is not None:
+            await lines.write(connection)
         if culprits:
             await self._bury(connection, sum(map(len, claimed.kept.values())), culprits)
         await self.attempts.forget(connection, claimed.goals)
         await fault_point(f"{self._fault_prefix}.handled")
 
     async def _bury(self, connection: Connection, total: int, culprits: Sequence[Culprit]) -> None:
-        dead = len(culprits)
+        dead = _failed(culprits)
         if self._share.exceeded_by(total, dead):
             causes = ", ".join(sorted({cause_of(culprit.error) for culprit in culprits}))
             raise TooManyDeadLetters(
@@ -232,6 +273,7 @@ class Batches:
                     consumer=self._consumer,
                     at=at,
                     lane=self._dead_letter_lane(culprit.raw.topic, culprit.raw.partition),
+                    parks=self._park_keys and culprit.raw.key is not None and not self._compacted(culprit.raw.topic),
                 )
                 for culprit in in_order
             ],
@@ -249,7 +291,7 @@ class Batches:
     ) -> Outcome:
         self.attempts.proven(claimed.goals)
         self._known.update(claimed.goals)
-        self._share.add(len(records) + len(culprits), len(culprits))
+        self._share.add(len(records) + len(culprits), _failed(culprits))
         await fault_point(f"{self._fault_prefix}.committed")
         self._observe(begun, records, culprits)
         return Outcome(claimed.goals, claimed.seek, len(records), len(culprits))
@@ -288,6 +330,39 @@ def _behind_fence(
         return begin is not None and one.offset >= begin
 
     return list(filter(kept, records)), [culprit for culprit in culprits if kept(culprit.raw)]
+
+
+def _in_order(
+    claimed: _Claimed, records: Sequence[Record], broken: Sequence[Culprit]
+) -> Iterator[tuple[Raw, Record | None, Culprit | None]]:
+    """Each record as it was read, with what it decodes to or why it doesn't; neither for one that only tells."""
+    decoded = {(one.topic, one.partition, one.offset): one for one in records}
+    failed = {(one.raw.topic, one.raw.partition, one.raw.offset): one for one in broken}
+    for raws in claimed.kept.values():
+        for raw in raws:
+            place = (raw.topic, raw.partition, raw.offset)
+            yield raw, decoded.get(place), failed.get(place)
+
+
+def _parked(
+    claimed: _Claimed, records: Sequence[Record], broken: Sequence[Culprit], lines: Lines
+) -> tuple[list[Record], list[Culprit]]:
+    """What is handled and what is put aside, record by record, when all that decodes can be handled."""
+    fine: list[Record] = []
+    culprits: list[Culprit] = []
+    for raw, record, culprit in _in_order(claimed, records, broken):
+        lines.release(raw)
+        if record is not None and not lines.holds_up(raw):
+            fine.append(record)
+        elif record is not None or culprit is not None:
+            culprits.append(culprit or Culprit(raw, Parked()))
+            lines.add(raw)
+    return fine, culprits
+
+
+def _failed(culprits: Sequence[Culprit]) -> int:
+    """How many of them something is wrong with."""
+    return sum(not isinstance(culprit.error, Parked) for culprit in culprits)
 
 
 def _header(raw: Raw, name: str) -> str | None:

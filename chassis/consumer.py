@@ -51,6 +51,7 @@ class Consumer:
     `after_commit` runs after each commit with its outcome, before the next batch. After a failure, when the last commit
     or what followed it is in doubt, it runs with None: it must bear repetition.
     `on_assigned` runs before the first batch of an assignment. `decode` None hands on raw records, undecoded.
+    `park_keys`: behind a dead letter the later records of its key are put aside too (chassis/parking.py).
     Records of `unhurried` topics wait a little for others to share a transaction with.
     """
 
@@ -73,6 +74,7 @@ class Consumer:
         compacted: Callable[[str], bool] = is_compacted,
         dead_letter_lane: Callable[[str, int], int] = lambda _topic, _partition: 0,
         dead_letter_limit: Limit | None = None,
+        park_keys: bool = False,
         backoff: Backoff | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -100,6 +102,7 @@ class Consumer:
             limit=dead_letter_limit or Limit(),
             dead_letter_lane=dead_letter_lane,
             fault_prefix=self._fault_prefix,
+            park_keys=park_keys,
         )
         self._handling = Handling(self._batches)
         self._stopping = asyncio.Event()

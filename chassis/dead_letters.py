@@ -16,13 +16,18 @@ from chassis.error_text import describe
 from chassis.errors import cause_of
 from chassis.kafka import make_consumer
 from chassis.outbox import OutboxRow
-from chassis.records import Culprit, Header
+from chassis.records import RELEASE, Culprit, Header
 from chassis.settings import KafkaSettings
 from contracts.topics import TOPIC_MAX_MESSAGE_BYTES, dead_topic, original_topic
 
 PREFIX = "okno-dead-"
 FIRST = f"{PREFIX}first"
-"""Header of a replayed record: the offset at which it first stood. Put aside again, it keeps its place in the line."""
+"""Header of a replayed record, `<consumer>:<offset>`: whose letter it was, and where the record first stood. Put aside
+again by that consumer, it keeps its place in the line."""
+FORCE = f"{PREFIX}force"
+"""Header of a replayed record that goes out of its turn."""
+PARKS = f"{PREFIX}parks"
+"""Header of a dead letter whose consumer parks its key: it is to be told when the letter is settled (RELEASE)."""
 _ROOM = 4096
 
 
@@ -48,6 +53,7 @@ class DeadLetter:
     attempts: int
     at: str
     truncated: bool
+    parks: bool
 
     @property
     def id(self) -> str:
@@ -55,17 +61,36 @@ class DeadLetter:
         return f"{self.consumer}:{self.origin_topic}:{self.origin_partition}:{self.origin_offset}"
 
 
-def bury(culprit: Culprit, *, consumer: str, at: datetime, lane: int = 0) -> OutboxRow:
+def header_of(headers: Sequence[Header], name: str) -> str:
+    """A header's text, empty where it is missing."""
+    return next((content for key, content in headers if key == name and content), b"").decode(errors="replace")
+
+
+def first_offset(headers: Sequence[Header], consumer: str, offset: int) -> int:
+    """Where a record first stood that this consumer had put aside before; else the given offset, its own."""
+    whose, _, first = header_of(headers, FIRST).rpartition(":")
+    return int(first) if whose == consumer and _is_offset(first) else offset
+
+
+def released(headers: Sequence[Header], consumer: str) -> tuple[int, int] | None:
+    """Partition and offset of this consumer's dead letter that a record tells the end of."""
+    rest, _, offset = header_of(headers, RELEASE).rpartition(":")
+    whose, _, partition = rest.rpartition(":")
+    if whose == consumer and _is_offset(partition) and _is_offset(offset):
+        return int(partition), int(offset)
+    return None
+
+
+def bury(culprit: Culprit, *, consumer: str, at: datetime, lane: int = 0, parks: bool = False) -> OutboxRow:
     """The dead letter of a record. A value too large to be published with these headers is cut."""
     raw = culprit.raw
     value = raw.value
-    first = next((content for name, content in raw.headers if name == FIRST and content), b"").decode(errors="replace")
     added = {
         "consumer": consumer,
         "topic": raw.topic,
         "partition": str(raw.partition),
         "offset": str(raw.offset),
-        "first": first if _is_offset(first) else str(raw.offset),
+        "first": f"{consumer}:{first_offset(raw.headers, consumer, raw.offset)}",
         "cause": cause_of(culprit.error),
         "error": describe(culprit.error),
         "attempts": str(culprit.attempts),
@@ -74,6 +99,8 @@ def bury(culprit: Culprit, *, consumer: str, at: datetime, lane: int = 0) -> Out
     headers: list[Header] = [header for header in raw.headers if not header[0].startswith(PREFIX)]
     taken = sum(len(name) + len(content or b"") + 8 for name, content in headers) + len(raw.key or b"")
     room = TOPIC_MAX_MESSAGE_BYTES - _ROOM - taken
+    if parks:
+        added["parks"] = "1"
     if value is not None and len(value) > room:
         added["truncated"] = str(len(value))
         value = value[: max(0, room)]
@@ -104,12 +131,13 @@ def parse(
         origin_topic=text("topic") or original_topic(topic),
         origin_partition=number("partition"),
         origin_offset=number("offset"),
-        first_offset=number("first") if "first" in said else number("offset"),
+        first_offset=first_offset(headers, text("consumer"), number("offset")),
         cause=text("cause"),
         error=text("error"),
         attempts=number("attempts"),
         at=text("at"),
         truncated="truncated" in said,
+        parks="parks" in said,
     )
 
 

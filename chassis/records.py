@@ -14,6 +14,8 @@ from contracts.codec import Envelope
 from contracts.topics import TOPICS
 
 Header: TypeAlias = tuple[str, bytes | None]
+RELEASE = "okno-dead-release"
+"""Header that tells what became of a dead letter (chassis/parking.py). A record with it and no value says only that."""
 Raw: TypeAlias = "ConsumerRecord[bytes, bytes]"
 Decode: TypeAlias = Callable[[str, Iterable[Any], bytes | None], Envelope[RecordModel]]
 
@@ -55,6 +57,8 @@ def decode_all(
     for tp, raws in polled.items():
         tombstones = compacted(tp.topic)
         for raw in raws:
+            if raw.value is None and any(name == RELEASE for name, _ in raw.headers):
+                continue
             envelope = None
             if decode is not None and not (raw.value is None and tombstones):
                 try:

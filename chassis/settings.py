@@ -187,6 +187,16 @@ class KafkaSettings(Settings):
             yield "KAFKA_SSL_CAFILE", f"names a file that isn't there ({self.kafka_ssl_cafile})"
 
 
+class ParkingSettings(Settings):
+    """What becomes of the records behind a dead letter."""
+
+    park_keys: bool = Field(
+        False,
+        description="Whether later records of a key wait, as dead letters too, while an earlier one of it does.",
+        examples=["true"],
+    )
+
+
 class HttpSettings(Settings):
     """Where a process that serves HTTP listens."""
 

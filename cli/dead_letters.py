@@ -1,10 +1,12 @@
 """`okno dead-letters`: what could not be processed, through the ticketing API, and leave to put more aside."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from chassis.database import Connection
 from cli.api import call, pages
 from cli.database import run
 from cli.environment import database_url, kafka_environment
@@ -13,6 +15,7 @@ from cli.output import show_json, show_table
 from cli.processes import SERVICES
 
 app = typer.Typer(help="List, show, replay and discard what could not be processed.", no_args_is_help=True)
+T = TypeVar("T")
 RELOAD_PORTION = 100
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
@@ -177,22 +180,39 @@ def reload(
     typer.echo(f"{seen} dead letters are on their topics; there was no room for {refused}.")
 
 
-@app.command("allow")
-def allow(service: str, consumer: str) -> None:
-    """Let a consumer go on that stopped because it would dead-letter too much. Start it again afterwards."""
+def _in_schema(service: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Work in a transaction of a service's own schema."""
     if service not in SERVICES:
         fail(f"There is no schema {service!r}.", f"Schemas: {', '.join(SERVICES)}.")
 
-    async def forget_share() -> None:
+    async def connected() -> T:
         from chassis.database import Database
-        from chassis.dead_letter_share import reset
 
         database = await Database.connect(database_url(), schema=service, process="okno")
         try:
             async with database.transaction() as connection:
-                await reset(connection, consumer)
+                return await work(connection)
         finally:
             await database.close()
 
-    run(forget_share())
+    return run(connected())
+
+
+@app.command("release")
+def release(
+    service: str, consumer: str, key: Annotated[str | None, typer.Argument(help="all keys, if none is given")] = None
+) -> None:
+    """Let a parked key go on though letters of it wait: its next records are handled. Out of order, so be sure."""
+    from chassis.parking import forget
+
+    number = _in_schema(service, lambda connection: forget(connection, consumer, None if key is None else key.encode()))
+    typer.echo(f"{number} dead letters hold nothing up any more.")
+
+
+@app.command("allow")
+def allow(service: str, consumer: str) -> None:
+    """Let a consumer go on that stopped because it would dead-letter too much. Start it again afterwards."""
+    from chassis.dead_letter_share import reset
+
+    _in_schema(service, lambda connection: reset(connection, consumer))
     typer.echo(f"{consumer} may dead-letter again; its count starts anew.")

@@ -95,6 +95,7 @@ async def run_notifier(process: ProcessContext[NotifierSettings]) -> None:
 
     consumer = Consumer(
         name=CONSUMER,
+        park_keys=settings.park_keys,
         topics=[TOPIC],
         database=database,
         kafka=settings,

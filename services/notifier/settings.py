@@ -8,12 +8,12 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
 from chassis.pruning import REPEATABLE_DAYS
-from chassis.settings import DatabaseSettings, KafkaSettings, ProcessSettings, http_url
+from chassis.settings import DatabaseSettings, KafkaSettings, ParkingSettings, ProcessSettings, http_url
 
 _BOT_TOKEN = re.compile(r"[0-9]+:.+")
 
 
-class NotifierSettings(ProcessSettings, KafkaSettings, DatabaseSettings):
+class NotifierSettings(ProcessSettings, KafkaSettings, DatabaseSettings, ParkingSettings):
     """Which platforms replies go to, and how long their answers are waited for."""
 
     slack_bot_token: SecretStr | None = Field(

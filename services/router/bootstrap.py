@@ -46,6 +46,7 @@ async def run_router(process: ProcessContext[RouterSettings]) -> None:
         on_assigned=publishing.on_assigned,
         dead_letter_lane=publishing.dead_letter_lane,
         unhurried=UNHURRIED,
+        park_keys=settings.park_keys,
     )
     publishing.follow(consumer)
     process.spawn("sweep", publishing.sweep(), stop=publishing.stop)

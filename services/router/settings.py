@@ -5,10 +5,10 @@ from typing import Literal
 from pydantic import Field
 
 from chassis.pruning import REPEATABLE_DAYS
-from chassis.settings import DatabaseSettings, KafkaSettings, ProcessSettings
+from chassis.settings import DatabaseSettings, KafkaSettings, ParkingSettings, ProcessSettings
 
 
-class RouterSettings(ProcessSettings, KafkaSettings, DatabaseSettings):
+class RouterSettings(ProcessSettings, KafkaSettings, DatabaseSettings, ParkingSettings):
     """Everything that `okno run router` reads from its environment."""
 
     router_mode: Literal["decide", "observe"] = Field(

@@ -79,6 +79,7 @@ async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings])
         kafka=settings,
         handle=applier,
         process=process.name,
+        park_keys=settings.park_keys,
         after_commit=committed,
     )
     room = Room(settings.dead_letters_max, settings.dead_letters_max_megabytes * 1024 * 1024)

@@ -3,14 +3,14 @@
 from pydantic import Field
 
 from chassis.pruning import REPEATABLE_DAYS
-from chassis.settings import DatabaseSettings, HttpSettings, KafkaSettings, ProcessSettings
+from chassis.settings import DatabaseSettings, HttpSettings, KafkaSettings, ParkingSettings, ProcessSettings
 
 
 class TicketingApiSettings(ProcessSettings, DatabaseSettings, HttpSettings):
     """The API writes to the outbox only; it needs no Kafka."""
 
 
-class TicketingWorkerSettings(ProcessSettings, KafkaSettings, DatabaseSettings):
+class TicketingWorkerSettings(ProcessSettings, KafkaSettings, DatabaseSettings, ParkingSettings):
     """Commands, receipts, profiles and dead letters in; the relay out."""
 
     retain_commands_days: int = Field(

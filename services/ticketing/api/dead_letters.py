@@ -48,6 +48,7 @@ from services.ticketing.store.dead_letters import (
     find_dead_letter,
     list_dead_letters,
     publish,
+    release,
     settle,
 )
 from services.ticketing.store.saving import SOURCE
@@ -84,7 +85,7 @@ async def replay_some(body: BulkReplayBody, request: Request, services: Services
     async def work(connection: Connection) -> Answer:
         now = services.clock.now()
         letters = await choose_to_replay(connection, chosen, body.limit, now, force=body.force)
-        await publish(connection, letters)
+        await publish(connection, letters, force=body.force)
         await settle(connection, letters, "replayed", None, now, caller.name)
         return Answer(200, await _settled(connection, letters, chosen))
 
@@ -100,6 +101,7 @@ async def discard_some(body: BulkDiscardBody, request: Request, services: Servic
 
     async def work(connection: Connection) -> Answer:
         letters = await choose_to_discard(connection, chosen, body.limit)
+        await release(connection, letters)
         await settle(connection, letters, "discarded", body.reason, services.clock.now(), caller.name)
         return Answer(200, await _settled(connection, letters, chosen))
 
@@ -155,7 +157,7 @@ async def replay(
             raise Problem(409, "not-a-record", detail)
         if not given.force:
             await _refuse_out_of_turn(connection, letter, services)
-        await publish(connection, [letter.id], originals=given.original)
+        await publish(connection, [letter.id], originals=given.original, force=given.force)
         return await _settle(connection, letter, "replayed", None, services, caller)
 
     return await once(request, caller, work)
@@ -171,6 +173,7 @@ async def discard(
 
     async def work(connection: Connection) -> Answer:
         letter = await _waiting(connection, dead_letter)
+        await release(connection, [letter.id])
         return await _settle(connection, letter, "discarded", body.reason, services, caller)
 
     return await once(request, caller, work)

@@ -13,3 +13,5 @@ CREATE TABLE dead_letter_edits (
 CREATE INDEX dead_letters_key ON dead_letters USING hash (key) WHERE state = 'waiting';
 -- Where the record first stood, before it was replayed and put aside again: the order of a key's letters.
 ALTER TABLE dead_letters ADD COLUMN first_offset bigint;
+-- Whether later records of its key wait behind it, so that its consumer is to be told what became of it.
+ALTER TABLE dead_letters ADD COLUMN parks boolean NOT NULL DEFAULT false;

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chassis.database import Connection
-from chassis.dead_letters import FIRST, DeadLetter
+from chassis.dead_letters import FIRST, FORCE, DeadLetter
 from chassis.outbox import pack_headers
+from chassis.records import RELEASE
 from services.ticketing.domain.ticket import printable
 from services.ticketing.store.rows import Column, arrays, insert
 
@@ -39,6 +40,7 @@ _COLUMNS: tuple[Column[Row], ...] = (
     Column("partition", "int", lambda r: r[0].origin_partition),
     Column("record_offset", "bigint", lambda r: r[0].origin_offset),
     Column("first_offset", "bigint", lambda r: r[0].first_offset),
+    Column("parks", "boolean", lambda r: r[0].parks),
     Column("key", "bytea", lambda r: r[0].key),
     Column("value", "bytea", lambda r: r[0].value),
     Column("headers", "bytea", lambda r: pack_headers(r[0].headers)),
@@ -117,6 +119,7 @@ class StoredLetter:
     settled_at: datetime | None
     settled_by: str | None
     first_offset: int | None
+    parks: bool
 
     @property
     def raw(self) -> bool:
@@ -198,21 +201,33 @@ WITH able AS MATERIALIZED (
     SELECT d.id FROM lines d ORDER BY d.turn, {_PLACE.format("d")} LIMIT $8
 )
 SELECT id FROM dead_letters WHERE id IN (SELECT id FROM chosen) AND state = 'waiting' ORDER BY id FOR UPDATE"""  # noqa: S608
-# In the order of the lines; $2 whether the originals go, though they were corrected; $3 the header that keeps a
-# record's place in its line. Headers are a JSON array, to which one more is added.
+# What a record that comes again tells its consumer (chassis/parking.py): its place in the line, whose letter is settled
+# where that is waited for, and whether it goes out of its turn ($2). Headers, as JSON without the outer brackets.
+_TOLD = f"""
+concat_ws(',',
+    format('["{FIRST}",%s]', to_json(d.consumer || ':' || coalesce(d.first_offset, d.record_offset))),
+    CASE WHEN d.parks THEN
+        format('["{RELEASE}",%s]', to_json(concat_ws(':', d.consumer, d.partition, d.record_offset)))
+    END,
+    CASE WHEN $2 THEN '["{FORCE}","1"]' END)"""
+# In the order of the lines; $3 whether the originals go, though they were corrected. Headers are a JSON array, to which
+# some are added.
 _PUBLISH = f"""
 INSERT INTO outbox (topic, key, headers, payload)
 SELECT d.topic, coalesce(c.key, d.key), CASE WHEN d.record_offset < 0 THEN h.packed ELSE
-        substring(h.packed FROM 1 FOR octet_length(h.packed) - 1) || convert_to(
-            CASE WHEN octet_length(h.packed) > 2 THEN ',' ELSE '' END
-            || format('["%s","%s"]]', $3::text, coalesce(d.first_offset, d.record_offset)), 'UTF8')
+        substring(h.packed FROM 1 FOR octet_length(h.packed) - 1)
+        || convert_to(CASE WHEN octet_length(h.packed) > 2 THEN ',' ELSE '' END || {_TOLD} || ']', 'UTF8')
     END, CASE WHEN c.key IS NULL THEN d.value ELSE c.value END
 FROM dead_letters d
 LEFT JOIN LATERAL (
-    SELECT * FROM dead_letter_edits c WHERE c.dead_letter_id = d.id AND NOT $2 ORDER BY c.number DESC LIMIT 1
+    SELECT * FROM dead_letter_edits c WHERE c.dead_letter_id = d.id AND NOT $3 ORDER BY c.number DESC LIMIT 1
 ) c ON true
 CROSS JOIN LATERAL (SELECT coalesce(c.headers, d.headers) AS packed) h
 WHERE d.id = ANY($1::bigint[]) ORDER BY {_PLACE.format("d")}"""  # noqa: S608
+_RELEASE = f"""
+INSERT INTO outbox (topic, key, headers, payload)
+SELECT d.topic, d.key, convert_to('[' || {_TOLD} || ']', 'UTF8'), NULL
+FROM dead_letters d WHERE d.id = ANY($1::bigint[]) AND d.parks AND d.key IS NOT NULL ORDER BY d.id"""  # noqa: S608
 _WAITING = """
 SELECT consumer, cause, count(*) AS letters, extract(epoch FROM clock_timestamp() - min(dead_at))::float8 AS age
 FROM dead_letters WHERE state = 'waiting' GROUP BY consumer, cause"""
@@ -262,9 +277,16 @@ async def choose_to_discard(connection: Connection, chosen: Filter, limit: int) 
     return [row["id"] for row in await connection.fetch(_DISCARDABLE, *chosen.arguments(), limit)]
 
 
-async def publish(connection: Connection, letters: Sequence[int], *, originals: bool = False) -> None:
+async def publish(
+    connection: Connection, letters: Sequence[int], *, originals: bool = False, force: bool = False
+) -> None:
     """To the ends of their topics, by the outbox, as last corrected. The values never leave the database."""
-    await connection.execute(_PUBLISH, list(letters), originals, FIRST)
+    await connection.execute(_PUBLISH, list(letters), force, originals)
+
+
+async def release(connection: Connection, letters: Sequence[int]) -> None:
+    """Tell consumers that park that these letters won't come again: what waits behind them may go on."""
+    await connection.execute(_RELEASE, list(letters), False)
 
 
 async def settle(

@@ -10,10 +10,10 @@ import pytest
 from chassis import metrics
 from chassis.clock import ManualClock
 from chassis.consumer import Record
-from chassis.dead_letters import FIRST, bury
+from chassis.dead_letters import FIRST, FORCE, bury
 from chassis.errors import Poison
 from chassis.outbox import unpack_headers
-from chassis.records import Culprit, Header
+from chassis.records import RELEASE, Culprit, Header
 from contracts.base import RecordModel
 from contracts.codec import Encoded, decode, encode
 from contracts.topics import dead_topic
@@ -35,10 +35,11 @@ def dead_record(
     error: Exception | None = None,
     consumer: str = "ticketing",
     days_ago: float = 0,
+    parks: bool = False,
 ) -> Record:
     raw: Any = type("Raw", (), {})()
     raw.topic, raw.partition, raw.offset, raw.key, raw.value, raw.headers = TOPIC, 3, offset, key, value, headers
-    row = bury(Culprit(raw, error or ValueError("x"), 3), consumer=consumer, at=NOW - days_ago * DAY)
+    row = bury(Culprit(raw, error or ValueError("x"), 3), consumer=consumer, at=NOW - days_ago * DAY, parks=parks)
     return Record(dead_topic(raw.topic), 3, 0, 0, row.key, row.value, row.headers, None)
 
 
@@ -177,7 +178,7 @@ async def test_a_corrected_record_is_replayed_and_the_original_kept(desk: Desk, 
     headers = unpack_headers(row["headers"])
     again = decode(row["topic"], [(name, content or b"") for name, content in headers], row["payload"])
     assert again.data == command.model_copy(update={"message": command.message.model_copy(update={"text": "better"})})
-    assert (row["key"], dict(headers)[FIRST]) == (encoded.key, b"7")
+    assert (row["key"], dict(headers)[FIRST]) == (encoded.key, b"ticketing:7")
     problem(await desk.http.put(path, json={"value": right}), 409, "already-settled")
 
 
@@ -242,7 +243,7 @@ async def test_what_dies_again_keeps_its_place_among_its_keys(desk: Desk, clock:
     assert await post(desk, "/replay") == {"settled": 2, "left": 0}
     assert await published(desk) == [b"1", b"1", b"2"]
     assert dict(unpack_headers(await desk.database.pool.fetchval("SELECT headers FROM outbox WHERE id = 2"))) == {
-        FIRST: b"1"
+        FIRST: b"ticketing:1"
     }
 
 
@@ -291,7 +292,32 @@ async def test_odd_headers_survive_a_replay(desk: Desk, clock: ManualClock) -> N
     headers: list[Header] = [("nul\0", b"\0\xff"), ("none", None), ("twice", b"1"), ("twice", b"2")]
     await project(desk, clock, dead_record(b"1", headers))
     await post(desk, "/replay")
-    assert unpack_headers(await desk.database.pool.fetchval("SELECT headers FROM outbox")) == [*headers, (FIRST, b"7")]
+    assert unpack_headers(await desk.database.pool.fetchval("SELECT headers FROM outbox")) == [
+        *headers,
+        (FIRST, b"ticketing:7"),
+    ]
+
+
+# --- told to consumers that park
+
+
+async def test_a_consumer_that_parks_is_told_what_became_of_its_letters(desk: Desk, clock: ManualClock) -> None:
+    records = [dead_record(b"%d" % offset, offset=offset, parks=True) for offset in range(4)]
+    await project(desk, clock, *records, dead_record(b"x", offset=9, key=b"slack:C2"))
+    letters = await ids(desk)
+    await post(desk, f"/{letters[0]}/discard", reason="not needed")
+    await post(desk, f"/{letters[1]}/replay")
+    await post(desk, f"/{letters[3]}/replay", force=True)
+    await post(desk, "/discard", reason="not needed")
+    rows = await desk.database.pool.fetch("SELECT key, headers, payload FROM outbox ORDER BY id")
+    assert {row["key"] for row in rows} == {b"slack:C1"}, "who doesn't park needn't be told"
+    told = [(row["payload"], dict(unpack_headers(row["headers"]))) for row in rows]
+    assert told == [
+        (None, {FIRST: b"ticketing:0", RELEASE: b"ticketing:3:0"}),
+        (b"1", {FIRST: b"ticketing:1", RELEASE: b"ticketing:3:1"}),
+        (b"3", {FIRST: b"ticketing:3", RELEASE: b"ticketing:3:3", FORCE: b"1"}),
+        (None, {FIRST: b"ticketing:2", RELEASE: b"ticketing:3:2"}),
+    ]
 
 
 # --- bounded, and seen
