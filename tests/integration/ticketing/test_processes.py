@@ -5,16 +5,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from chassis.database import Database
 from contracts.chat_receipts_v1 import DeliveryChanged
+from contracts.codec import encode
 from contracts.ticket_commands_v1 import PlaceMessage
 from sandbox.stack.kafka.server import EmbeddedKafka
 from services.ticketing import tokens
 from services.ticketing.tokens import Scope
-from tests.integration.ticketing.desk import Desk, later, place_message, slack_place, telegram_place
+from tests.integration.ticketing.desk import NOW, Desk, later, place_message, slack_place, telegram_place
 from tests.integration.ticketing.processes import Processes
 from tests.integration.ticketing.test_replies import PLACE, receipt
 
@@ -134,6 +136,40 @@ async def test_a_broken_record_stops_nobody_and_waits_for_a_person(processes: Pr
         return await processes.count("dead_letters") == 2
 
     await processes.until(again)
+
+
+async def test_behind_a_broken_record_its_channel_waits_in_order_and_others_go_on(
+    processes: Processes, desk: Desk
+) -> None:
+    """A command is broken, corrected and replayed; what was written after it comes after it."""
+    first, second = place_message(slack_place(), "one"), place_message(slack_place(), "two", at=later(1))
+    encoded = encode(first, source="test", time=NOW)
+    value = orjson.dumps(orjson.loads(encoded.value) | {"received_at": "never"})
+    producer = AIOKafkaProducer(bootstrap_servers=processes.bootstrap_servers)
+    await producer.start()
+    await producer.send_and_wait(encoded.topic, value, key=encoded.key, headers=encoded.headers)
+    await producer.stop()
+    await processes.send(second, place_message(telegram_place(), "of another channel"))
+    await processes.start(WORKER, PARK_KEYS="true")
+
+    async def parked() -> bool:
+        return await processes.count("messages") == 1 and await processes.count("dead_letters") == 2
+
+    await processes.until(parked)
+    waiting, broken = await desk.all("/dead-letters")
+    assert (broken["cause"], waiting["cause"]) == ("bad_value", "parked")
+    corrected = {"value": orjson.loads(encoded.value)}
+    assert (await desk.http.put(f"/v1/dead-letters/{broken['id']}/value", json=corrected)).status_code == 200
+    said = await desk.http.post("/v1/dead-letters/replay", json={"key": "slack:C1"})
+    assert said.json() == {"settled": 2, "left": 0}
+
+    async def handled() -> bool:
+        return await processes.count("messages") == 3 and await processes.count("parked_records") == 0
+
+    await processes.until(handled)
+    (ticket,) = await desk.tickets(channel="slack:C1")
+    assert [one["text"] for one in await desk.messages(ticket["id"])] == ["one", "two"]
+    assert await processes.count("dead_letters") == 2
 
 
 async def test_a_worker_ends_cleanly_when_asked(processes: Processes) -> None:
