@@ -22,7 +22,6 @@ from contracts.keys import (
     place_key,
     thread_of_place,
 )
-from contracts.ticket_commands_v1 import RecordReaction
 from services.ticketing.domain.change import TicketChange
 from services.ticketing.domain.ticket import Message, Ticket
 
@@ -69,14 +68,6 @@ class Done:
     ticket_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class EarlyReaction:
-    """A reaction to a message that isn't known: one of our posts, whose receipt hasn't come. Under its own trace."""
-
-    command: RecordReaction
-    traceparent: str | None
-
-
 @dataclass(slots=True)
 class Book:
     """`numbers` are fresh ticket numbers, at least as many as tickets can be opened."""
@@ -94,8 +85,6 @@ class Book:
     """Person key -> contact id, where it isn't the derived one."""
     applied: set[str] = field(default_factory=set)
     early_receipts: dict[str, DeliveryChanged] = field(default_factory=dict)
-    early_reactions: dict[str, list[EarlyReaction]] = field(default_factory=dict)
-    """By message key."""
     numbers: list[int] = field(default_factory=list)
     aliases: Aliases = field(default_factory=Aliases)
 
@@ -107,9 +96,6 @@ class Book:
     new_posted: dict[str, str] = field(default_factory=dict)
     kept_receipts: dict[str, DeliveryChanged] = field(default_factory=dict)
     used_receipts: set[str] = field(default_factory=set)
-    kept_reactions: dict[str, EarlyReaction] = field(default_factory=dict)
-    """By command id."""
-    used_reactions: set[str] = field(default_factory=set)
     moved: list[tuple[ChannelKey, Channel, datetime]] = field(default_factory=list)
     requesters: dict[PersonKey, str | None] = field(default_factory=dict)
     done: list[Done] = field(default_factory=list)
@@ -131,19 +117,6 @@ class Book:
 
     def is_stored(self, key: str) -> bool:
         return any(one in self.stored or one in self.posted for one in self.aliases.message_keys(key))
-
-    def keep_reaction(self, early: EarlyReaction) -> None:
-        """Until a receipt names its message."""
-        self.early_reactions.setdefault(early.command.message_key, []).append(early)
-        self.kept_reactions[early.command.command_id] = early
-
-    def take_reactions(self, key: str) -> list[EarlyReaction]:
-        """What was kept for a message that is known now, in the platform's order."""
-        taken = [one for name in self.aliases.message_keys(key) for one in self.early_reactions.pop(name, ())]
-        for one in taken:
-            if self.kept_reactions.pop(one.command.command_id, None) is None:
-                self.used_reactions.add(one.command.command_id)
-        return sorted(taken, key=lambda one: one.command.at)
 
     def current_place(self, place: Place) -> Place:
         key = self.aliases.place(place.key)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from contracts.ticket_commands_v1 import CloseTicket, RecordReaction, RemoveMessage, ReviseMessage, Role
 from contracts.ticket_events_v1 import Actor, ActorKind, Cause, Change, ChangeKind, Revision, Status
-from services.ticketing.domain.book import Book, EarlyReaction
+from services.ticketing.domain.book import Book
 from services.ticketing.domain.change import advance, change_of
 from services.ticketing.domain.ticket import (
     AuthorKind,
@@ -110,11 +110,10 @@ def _is_counted(ticket: Ticket, message: Message) -> bool:
 def record_reaction(
     book: Book, command: RecordReaction, at: datetime, traceparent: str | None
 ) -> tuple[str, str | None]:
-    """`reacted`, `unchanged` when a later or the same state is known, or `early`: kept for a post's receipt to come."""
+    """`reacted`, `unchanged` when a later or the same state is known, or `unknown_message`."""
     message = book.message_at(command.message_key)
     if message is None:
-        book.keep_reaction(EarlyReaction(command, traceparent))
-        return "early", None
+        return "unknown_message", None
     name = printable(command.name)
     new = Reaction(command.person.key, name, added=command.added, at=command.at)
     old = next((one for one in message.reactions if (one.person_key, one.name) == (new.person_key, name)), None)

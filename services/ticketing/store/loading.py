@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from chassis.database import Connection, hold
+from chassis.database import Connection
 from contracts.chat_receipts_v1 import DeliveryChanged
-from contracts.keys import channel_of_message, channel_of_place, message_id_of
+from contracts.keys import channel_of_message, channel_of_place
 from contracts.ticket_commands_v1 import (
     CloseTicket,
     MoveChannel,
@@ -16,7 +16,7 @@ from contracts.ticket_commands_v1 import (
     ReviseMessage,
     TicketCommand,
 )
-from services.ticketing.domain.book import Aliases, Book, EarlyReaction
+from services.ticketing.domain.book import Aliases, Book
 from services.ticketing.domain.ticket import Ticket
 from services.ticketing.store import messages, tickets
 from services.ticketing.store.rows import SEPARATOR
@@ -36,8 +36,6 @@ UNION ALL SELECT 'number', nextval('ticket_numbers')::text, NULL
     FROM generate_series(1, $7::int + cardinality($6::text[]) - (
         SELECT count(*)::int FROM tickets WHERE place_key = ANY($6::text[]) AND status IN {tickets.ACTIVE}
     ))"""  # noqa: S608
-_EARLY_REACTIONS = """
-SELECT command::text, traceparent FROM early_reactions WHERE message_key = ANY($1::text[]) ORDER BY command_id"""
 _NUMBERS = "SELECT nextval('ticket_numbers') FROM generate_series(1, $1)"
 _MORE_MESSAGES = """
 SELECT 'message' AS kind, id AS key, NULL AS value FROM messages WHERE id = ANY($1::text[])
@@ -55,9 +53,6 @@ class Needs:
     opening: dict[str, None] = field(default_factory=dict)
     people: dict[str, None] = field(default_factory=dict)
     deliveries: dict[str, None] = field(default_factory=dict)
-    posted: dict[str, None] = field(default_factory=dict)
-    """Message keys that receipts name."""
-    reacted: dict[str, None] = field(default_factory=dict)
     moving: dict[str, str] = field(default_factory=dict)
     """Old channel key -> new one."""
     closes: int = 0
@@ -73,8 +68,6 @@ class Needs:
                     self.people[command.message.author.key] = None
             case ReviseMessage() | RemoveMessage() | RecordReaction():
                 self.keys[command.message_key] = self.targets[command.message_key] = None
-                if isinstance(command, RecordReaction):
-                    self.reacted[command.message_key] = None
             case CloseTicket():
                 self.places[command.place_key] = None
                 self.closes += 1
@@ -88,8 +81,6 @@ class Needs:
 
     def add_receipt(self, receipt: DeliveryChanged) -> None:
         self.deliveries[receipt.delivery_id] = None
-        for key in receipt.message_keys:
-            self.keys[key] = self.posted[key] = None
 
     @property
     def channels(self) -> list[str]:
@@ -99,15 +90,9 @@ class Needs:
 
 
 async def load_book(connection: Connection, needs: Needs) -> Book:
-    """Locks the tickets concerned until the transaction ends.
-
-    A reaction and the receipt that names its message may be applied by two workers at once. Both hold the message, by
-    the platform's own id, which it keeps when its channel's key changes; so the second sees what the first did.
-    """
+    """Locks the tickets concerned until the transaction ends."""
     book = Book()
-    await hold(connection, map(message_id_of, (*needs.reacted, *needs.posted)))
     await _load_facts(connection, needs, book)
-    await _load_early_reactions(connection, needs, book)
     named = [candidate for key in needs.targets for candidate in book.aliases.message_keys(key)]
     wanted = [*(book.posted.get(key, key) for key in named), *needs.deliveries]
     places = {book.aliases.place(key) for key in needs.places}
@@ -158,17 +143,6 @@ async def _load_facts(connection: Connection, needs: Needs, book: Book) -> None:
         if others:
             more = await connection.fetch(_MORE_MESSAGES, list(others))
             _take(book, ((row["kind"], row["key"], row["value"]) for row in more))
-
-
-async def _load_early_reactions(connection: Connection, needs: Needs, book: Book) -> None:
-    """For what this batch's receipts name, and those that came before the automatic answer they are about."""
-    kept = [key for receipt in book.early_receipts.values() for key in receipt.message_keys]
-    await hold(connection, map(message_id_of, set(kept) - set(needs.posted)))
-    names = {name for key in (*needs.posted, *kept) for name in book.aliases.message_keys(key)}
-    if names:
-        for row in await connection.fetch(_EARLY_REACTIONS, list(names)):
-            command = RecordReaction.model_validate_json(row["command"])
-            book.early_reactions.setdefault(command.message_key, []).append(EarlyReaction(command, row["traceparent"]))
 
 
 def _take(book: Book, facts: Iterable[tuple[str, str, str]]) -> None:

@@ -103,12 +103,6 @@ FROM unnest($1::text[], $2::bigint[], $3::text[]) AS r(id, version, receipt)
 ON CONFLICT (delivery_id) DO UPDATE SET version = excluded.version, receipt = excluded.receipt
 WHERE early_receipts.version < excluded.version"""
 _USE_RECEIPTS = "DELETE FROM early_receipts WHERE delivery_id = ANY($1::text[])"
-_KEEP_REACTIONS = """
-INSERT INTO early_reactions (command_id, message_key, command, traceparent, arrived_at)
-SELECT r.id, r.key, r.command::jsonb, r.traceparent, now()
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS r(id, key, command, traceparent)
-ON CONFLICT DO NOTHING"""
-_USE_REACTIONS = "DELETE FROM early_reactions WHERE command_id = ANY($1::text[])"
 _MOVED = "UPDATE channel_aliases SET channel_key = $2 WHERE channel_key = $1"
 _ALIAS = """
 INSERT INTO channel_aliases (old_channel_key, channel_key, moved_at) VALUES ($1, $2, $3)
@@ -207,14 +201,3 @@ async def _save_details(connection: Connection, book: Book) -> None:
         )
     if book.used_receipts:
         await connection.execute(_USE_RECEIPTS, list(book.used_receipts))
-    if book.kept_reactions:
-        early = sorted(book.kept_reactions.items())
-        await connection.execute(
-            _KEEP_REACTIONS,
-            [command_id for command_id, _ in early],
-            [one.command.message_key for _, one in early],
-            [model_json(one.command) for _, one in early],
-            [one.traceparent for _, one in early],
-        )
-    if book.used_reactions:
-        await connection.execute(_USE_REACTIONS, list(book.used_reactions))
