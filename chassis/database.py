@@ -105,6 +105,6 @@ async def _transaction(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Conn
 async def _nothing_to_reset(_: Connection) -> None:
     """The default reset costs a round trip per transaction, and nothing here changes a session.
 
-    Settings are fixed at the connect, there are no advisory locks and no LISTEN; open transactions are rolled back by
-    their context managers.
+    Settings are fixed at the connect, there are no advisory locks beyond a transaction and no LISTEN; open transactions
+    are rolled back by their context managers.
     """

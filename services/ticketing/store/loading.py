@@ -1,7 +1,13 @@
-"""Everything that a batch of commands can touch, read once: what is there, then the tickets, locked in id order."""
+"""Everything that a batch of commands can touch, read once: what is there, then the tickets, locked in id order.
+
+What isn't there can't be locked, though another worker may be storing it at this moment: an automatic answer and its
+receipt come on two topics. So both sides lock its name before they look for the other; who comes second sees the first.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+import asyncpg
 
 from chassis.database import Connection
 from contracts.chat_receipts_v1 import DeliveryChanged
@@ -25,13 +31,12 @@ from services.ticketing.store.rows import SEPARATOR
 # $6 places where a ticket may be opened, $7 numbers wanted beyond one for each of them that has no active ticket
 _FACTS = f"""
 SELECT 'command' AS kind, command_id AS key, NULL AS value FROM commands WHERE command_id = ANY($1::text[])
-UNION ALL SELECT 'message', id, NULL FROM messages WHERE id = ANY($2::text[])
+UNION ALL SELECT 'message', id, NULL FROM messages WHERE id = ANY($2::text[] || $5::text[])
 UNION ALL SELECT 'posted', message_key, message_id FROM posted_keys WHERE message_key = ANY($2::text[])
 UNION ALL SELECT 'alias', old_channel_key, channel_key FROM channel_aliases
     WHERE old_channel_key = ANY($3::text[]) OR channel_key = ANY($3::text[])
 UNION ALL SELECT 'person', person_key, concat_ws(chr(31), contact_id, name) FROM identities
     WHERE person_key = ANY($4::text[])
-UNION ALL SELECT 'receipt', delivery_id, receipt::text FROM early_receipts WHERE delivery_id = ANY($5::text[])
 UNION ALL SELECT 'number', nextval('ticket_numbers')::text, NULL
     FROM generate_series(1, $7::int + cardinality($6::text[]) - (
         SELECT count(*)::int FROM tickets WHERE place_key = ANY($6::text[]) AND status IN {tickets.ACTIVE}
@@ -40,6 +45,12 @@ _NUMBERS = "SELECT nextval('ticket_numbers') FROM generate_series(1, $1)"
 _MORE_MESSAGES = """
 SELECT 'message' AS kind, id AS key, NULL AS value FROM messages WHERE id = ANY($1::text[])
 UNION ALL SELECT 'posted', message_key, message_id FROM posted_keys WHERE message_key = ANY($1::text[])"""
+
+# In a statement of its own: the next one then sees what was committed before the locks were had.
+_LOCK_AWAITED = "SELECT pg_advisory_xact_lock(hashtextextended('okno ' || name, 0)) FROM unnest($1::text[]) AS name"
+_AWAITED = """
+SELECT 'receipt' AS kind, delivery_id AS key, receipt::text AS value FROM early_receipts
+    WHERE delivery_id = ANY($1::text[])"""
 
 
 @dataclass(slots=True)
@@ -93,6 +104,7 @@ async def load_book(connection: Connection, needs: Needs) -> Book:
     """Locks the tickets concerned until the transaction ends."""
     book = Book()
     await _load_facts(connection, needs, book)
+    await _load_awaited(connection, needs, book)
     named = [candidate for key in needs.targets for candidate in book.aliases.message_keys(key)]
     wanted = [*(book.posted.get(key, key) for key in named), *needs.deliveries]
     places = {book.aliases.place(key) for key in needs.places}
@@ -136,16 +148,24 @@ async def _load_facts(connection: Connection, needs: Needs, book: Book) -> None:
         needs.closes if needs.opening else 0,
     )
     aliases = [(row["key"], row["value"]) for row in rows if row["kind"] == "alias"]
-    _take(book, ((row["kind"], row["key"], row["value"]) for row in rows))
+    _take(book, rows)
     if aliases:
         book.aliases = Aliases(aliases)
         others = {name for key in needs.keys for name in book.aliases.message_keys(key)} - set(needs.keys)
         if others:
             more = await connection.fetch(_MORE_MESSAGES, list(others))
-            _take(book, ((row["kind"], row["key"], row["value"]) for row in more))
+            _take(book, more)
 
 
-def _take(book: Book, facts: Iterable[tuple[str, str, str]]) -> None:
+async def _load_awaited(connection: Connection, needs: Needs, book: Book) -> None:
+    """Locks the names of what isn't there until the transaction ends, and reads what waits for it."""
+    awaited = sorted(one for one in needs.deliveries if one not in book.stored)
+    if awaited:
+        await connection.execute(_LOCK_AWAITED, awaited)
+        _take(book, await connection.fetch(_AWAITED, awaited))
+
+
+def _take(book: Book, facts: Iterable[asyncpg.Record]) -> None:
     for kind, key, value in facts:
         match kind:
             case "command":

@@ -149,14 +149,14 @@ class Desk:
             await Applier(self.clock)([record_of(one, offset=i) for i, one in enumerate(models)], connection)
             yield
 
-    async def someone_waits(self) -> None:
-        """Until a transaction waits for another one's lock or row."""
+    async def waits(self, task: "asyncio.Task[Any]") -> None:
+        """Until a transaction of the task waits for another one's lock or row, or it had nothing to wait for."""
         waiting = (
             "SELECT count(*) FROM pg_stat_activity "
             "WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
         )
         async with asyncio.timeout(PATIENCE):
-            while not await self.database.pool.fetchval(waiting):
+            while not task.done() and not await self.database.pool.fetchval(waiting):
                 await asyncio.sleep(0.01)
 
     async def opened(self, place: Place | None = None, text: str = "Help!", *, at: datetime = NOW) -> dict[str, Any]:

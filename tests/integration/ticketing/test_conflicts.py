@@ -76,7 +76,7 @@ async def test_races_one_after_another_cost_no_record(desk: Desk) -> None:
         """Another worker opens a ticket in a place between this one's look and its write."""
         async with desk.in_hand(to):
             attempt = asyncio.create_task(worker.attempt())
-            await desk.someone_waits()
+            await desk.waits(attempt)
         return await attempt
 
     for one in theirs[:2]:
@@ -155,7 +155,7 @@ async def test_who_reopens_a_ticket_while_another_one_is_opened_is_told(desk: De
     await desk.patch((await desk.tickets())[0], status="closed")
     async with desk.in_hand(place_message(place, "and again", at=later(20), reopen_within=1)):
         reopening = asyncio.create_task(desk.patch(oldest, status="open"))
-        await desk.someone_waits()
+        await desk.waits(reopening)
     assert problem(await reopening, 409, "place-taken")["active_ticket"] == 3
 
 
