@@ -103,6 +103,12 @@ FROM unnest($1::text[], $2::bigint[], $3::text[]) AS r(id, version, receipt)
 ON CONFLICT (delivery_id) DO UPDATE SET version = excluded.version, receipt = excluded.receipt
 WHERE early_receipts.version < excluded.version"""
 _USE_RECEIPTS = "DELETE FROM early_receipts WHERE delivery_id = ANY($1::text[])"
+_KEEP_CHANGES = """
+INSERT INTO early_changes (command_id, message_key, type, command, traceparent, arrived_at)
+SELECT r.id, r.message_key, r.type, r.command::jsonb, r.traceparent, now()
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+    AS r(id, message_key, type, command, traceparent)"""
+_USE_CHANGES = "DELETE FROM early_changes WHERE command_id = ANY($1::text[])"
 _MOVED = "UPDATE channel_aliases SET channel_key = $2 WHERE channel_key = $1"
 _ALIAS = """
 INSERT INTO channel_aliases (old_channel_key, channel_key, moved_at) VALUES ($1, $2, $3)
@@ -213,3 +219,17 @@ async def _save_details(connection: Connection, book: Book) -> None:
         )
     if book.used_receipts:
         await connection.execute(_USE_RECEIPTS, list(book.used_receipts))
+    if book.kept_changes:
+        changes = [book.kept_changes[one] for one in sorted(book.kept_changes)]
+        await connection.execute(
+            _KEEP_CHANGES,
+            sorted(book.kept_changes),
+            [one.command.message_key for one in changes],
+            [one.command.TYPE for one in changes],
+            [model_json(one.command) for one in changes],
+            [one.traceparent for one in changes],
+        )
+    if book.used_changes:
+        done = await connection.execute(_USE_CHANGES, list(book.used_changes))
+        if done != f"DELETE {len(book.used_changes)}":
+            raise Conflict("an early change was made already")
