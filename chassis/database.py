@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
@@ -106,9 +106,23 @@ async def _transaction(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Conn
         await pool.release(connection)
 
 
+_HOLD = """
+SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || name, 0))
+FROM unnest($1::text[]) AS held(name)"""
+
+
+async def hold(connection: Connection, names: Iterable[str]) -> None:
+    """Hold names, which need no row, until the transaction ends: of two holders the later sees all that the first did.
+
+    To be called before what depends on it is read. Names are taken in order, so that two callers don't deadlock.
+    """
+    if ordered := sorted(set(names)):
+        await connection.execute(_HOLD, ordered)
+
+
 async def _nothing_to_reset(_: Connection) -> None:
     """The default reset costs a round trip per transaction, and nothing here changes a session.
 
-    Settings are fixed at the connect, there are no advisory locks and no LISTEN; open transactions are rolled back by
-    their context managers.
+    Settings are fixed at the connect, there are no advisory locks beyond a transaction and no LISTEN; open transactions
+    are rolled back by their context managers.
     """

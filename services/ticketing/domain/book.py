@@ -22,6 +22,7 @@ from contracts.keys import (
     place_key,
     thread_of_place,
 )
+from contracts.ticket_commands_v1 import RecordReaction, RemoveMessage, ReviseMessage
 from services.ticketing.domain.change import TicketChange
 from services.ticketing.domain.ticket import Message, Ticket
 
@@ -59,6 +60,17 @@ class Aliases:
         return found
 
 
+MessageChange = ReviseMessage | RemoveMessage | RecordReaction
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyChange:
+    """A change whose message isn't there yet, under its own trace."""
+
+    command: MessageChange
+    traceparent: str | None
+
+
 @dataclass(slots=True)
 class Done:
     """What became of a command, for the ledger."""
@@ -85,6 +97,8 @@ class Book:
     """Person key -> contact id, where it isn't the derived one."""
     applied: set[str] = field(default_factory=set)
     early_receipts: dict[str, DeliveryChanged] = field(default_factory=dict)
+    early_changes: dict[str, dict[str, EarlyChange]] = field(default_factory=dict)
+    """Message key -> command id -> what is to be done to the message when it comes."""
     numbers: list[int] = field(default_factory=list)
     aliases: Aliases = field(default_factory=Aliases)
 
@@ -96,6 +110,8 @@ class Book:
     new_posted: dict[str, str] = field(default_factory=dict)
     kept_receipts: dict[str, DeliveryChanged] = field(default_factory=dict)
     used_receipts: set[str] = field(default_factory=set)
+    kept_changes: dict[str, EarlyChange] = field(default_factory=dict)
+    used_changes: set[str] = field(default_factory=set)
     moved: list[tuple[ChannelKey, Channel, datetime]] = field(default_factory=list)
     requesters: dict[PersonKey, str | None] = field(default_factory=dict)
     done: list[Done] = field(default_factory=list)
@@ -121,6 +137,19 @@ class Book:
     def current_place(self, place: Place) -> Place:
         key = self.aliases.place(place.key)
         return place if key == place.key else place.model_copy(update={"key": key})
+
+    def keep_change(self, change: EarlyChange) -> None:
+        command = change.command
+        self.early_changes.setdefault(command.message_key, {})[command.command_id] = change
+        self.kept_changes[command.command_id] = change
+
+    def take_changes(self, key: str) -> Iterable[EarlyChange]:
+        """What was kept for this message key; it is kept no longer."""
+        taken = self.early_changes.pop(key)
+        for command_id in taken:
+            if self.kept_changes.pop(command_id, None) is None:
+                self.used_changes.add(command_id)
+        return taken.values()
 
     def record(self, change: TicketChange) -> None:
         """Keep a change and what it leaves behind."""

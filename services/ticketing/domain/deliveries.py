@@ -8,6 +8,7 @@ from contracts.ticket_commands_v1 import RecordAutomaticAnswer
 from contracts.ticket_events_v1 import Actor, ActorKind, Cause, Change, ChangeKind
 from services.ticketing.domain.book import Book
 from services.ticketing.domain.change import advance, change_of
+from services.ticketing.domain.early import catch_up
 from services.ticketing.domain.ticket import AuthorKind, Delivery, Message, MessageKind, printable
 
 NOTIFIER = Actor(kind=ActorKind.SYSTEM, id="notifier")
@@ -45,6 +46,7 @@ def apply_receipt(
             more=more,
         )
     )
+    catch_up(book, at)
     return "applied", ticket.id
 
 

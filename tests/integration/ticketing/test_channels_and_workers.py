@@ -3,12 +3,13 @@
 import asyncio
 import random
 
+import asyncpg
 import pytest
 
-from chassis.errors import Fate, fate_of
 from contracts.chat import Channel, ChannelType
 from contracts.keys import Platform, message_key, slack_channel
 from contracts.ticket_commands_v1 import MoveChannel, ReviseMessage
+from services.ticketing.store.saving import Conflict
 from services.ticketing.store.trimming import trim
 from services.ticketing.worker import Applier
 from tests.integration.ticketing.desk import (
@@ -84,9 +85,7 @@ async def test_two_workers_open_one_ticket_a_place(desk: Desk) -> None:
                     async with desk.database.transaction() as connection:
                         await applier(records, connection)
                     break
-                except Exception as error:
-                    if fate_of(error) is not Fate.TRANSIENT:
-                        raise
+                except (Conflict, asyncpg.DeadlockDetectedError):
                     await asyncio.sleep(0)  # and try again, as the consumer does after a pause
 
     await asyncio.gather(*(worker(number) for number in range(4)))
