@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from contracts import ids
-from contracts.keys import PersonKey, ordinal
+from contracts.keys import PersonKey, channel_of_place, ordinal
 from contracts.ticket_commands_v1 import ChatMessage, OpenTicket, PlaceMessage, Role
 from contracts.ticket_events_v1 import (
     Actor,
@@ -116,6 +116,7 @@ def _open(
 ) -> None:
     chat = command.message
     place = book.current_place(command.place)
+    began = channel_of_place(command.place.key)  # as the router keys its answers
     author: PersonKey = chat.author.key
     name = book.names.get(author) or printable_name(chat.author.name)
     state = TicketState(
@@ -133,7 +134,11 @@ def _open(
         tags=tuple(dict.fromkeys(opens.tags)),
         follows=None if follows is None else follows.id,
         place_key=place.key,
-        conversations=(Conversation(id=opens.conversation_id, place=place),),
+        conversations=(
+            Conversation(
+                id=opens.conversation_id, place=place, replies_key=None if began == place.channel.key else began
+            ),
+        ),
         last_customer_message_at=chat.sent_at,
     )
     message = _message(chat, opens.ticket_id, opens.conversation_id, traceparent)
