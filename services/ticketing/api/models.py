@@ -256,7 +256,10 @@ class HistoryJson(BaseModel):
     kind: str
     actor: dict[str, str | None] = Field(examples=[{"kind": "agent", "id": "agt_5f2c8e0a9b1d4c37", "name": "Ann"}])
     cause: dict[str, str] = Field(examples=[{"kind": "request", "id": "req_0b7e"}])
-    changes: dict[str, JsonValue] = Field(examples=[{"status": {"old": "new", "new": "pending"}}])
+    changes: dict[str, JsonValue] = Field(
+        description="By the names that the ticket's and the message's JSON have.",
+        examples=[{"status": {"old": "new", "new": "pending"}}],
+    )
     message_id: str | None
     trace_id: str | None
 

@@ -101,6 +101,10 @@ async def test_filters(desk: Desk) -> None:
     assert await desk.tickets(requester="telegram:10") == []
     assert len(await desk.tickets(status=["new", "open"])) == 2
     assert await desk.tickets(status="closed") == []
+    changes = [one["changes"]["assignee"] for one in await desk.history(assigned["id"]) if "assignee" in one["changes"]]
+    assert changes == [{"old": None, "new": ann["id"]}, {"old": ann["id"], "new": None}]  # named as in the ticket
+    events = [one for one in await desk.said("ticket.events.v1") if one.ticket_id == assigned["id"]]
+    assert [set(one.changes) for one in events[1:]] == [{"status", "assignee_id"}, {"assignee_id"}]
     assert await desk.tickets(updated_after=later(60).isoformat()) == []
     assert len(await desk.tickets(updated_after=later(59.9).isoformat(), sort="updated_at")) == 2
 
