@@ -20,7 +20,16 @@ from contracts.ticket_events_v1 import (
 from services.ticketing.domain.book import Book
 from services.ticketing.domain.change import advance, change_of
 from services.ticketing.domain.status import after_customer_message, after_desk_message
-from services.ticketing.domain.ticket import AuthorKind, Message, MessageKind, Ticket, latest, printable, printable_name
+from services.ticketing.domain.ticket import (
+    AuthorKind,
+    Message,
+    MessageKind,
+    Ticket,
+    latest,
+    one_line,
+    printable,
+    printable_name,
+)
 
 SUBJECT_LENGTH = 120
 _AUTHOR = {Role.CUSTOMER: AuthorKind.CUSTOMER, Role.DESK: AuthorKind.AGENT, Role.BOT: AuthorKind.BOT}
@@ -125,13 +134,13 @@ def _open(
         subject=subject_of(chat),
         status=Status.NEW,
         priority=Priority(opens.priority),
-        queue=opens.queue,
+        queue=one_line(opens.queue),
         requester=Requester(id=book.contacts.get(author) or ids.contact(author), key=author, name=name),
         version=1,
         revision=0,
         created_at=at,
         updated_at=at,
-        tags=tuple(dict.fromkeys(opens.tags)),
+        tags=tuple(dict.fromkeys(one_line(tag) for tag in opens.tags if tag)),
         follows=None if follows is None else follows.id,
         place_key=place.key,
         conversations=(
