@@ -135,8 +135,12 @@ class Book:
         return any(one in self.stored or one in self.posted for one in self.aliases.message_keys(key))
 
     def current_place(self, place: Place) -> Place:
+        """The place as it is named now, its channel too."""
         key = self.aliases.place(place.key)
-        return place if key == place.key else place.model_copy(update={"key": key})
+        if key == place.key:
+            return place
+        channel = place.channel.model_copy(update={"key": channel_of_place(key)})
+        return place.model_copy(update={"key": key, "channel": channel})
 
     def keep_change(self, change: EarlyChange) -> None:
         command = change.command
