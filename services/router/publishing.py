@@ -3,7 +3,7 @@
 Each consumed partition has a lane of the outbox. Rows of a lane are published in the order of their ids by whoever
 committed them, by the partition's next owner before its first batch, and by an unhurried sweep for what both missed
 (the committer died between the next owner's look and its own publishing, and nothing came since). The sweep also
-deletes what was published, so a restart repeats a second's rows at most. Repeated rows have the same command ids.
+deletes what was published, so a crash repeats a second's rows at most. Repeated rows have the same command ids.
 
 After a commit that surely happened, rows are published from memory. That is in order, because its position stood where
 this process had read or left it: nobody else has written to the lane since it was last looked through. The outbox is
@@ -88,20 +88,20 @@ class Publishing:
             await self._relay.publish_once(_lanes(partitions))
 
     async def sweep(self) -> None:
-        """Look for left-over rows of the owned lanes now and then, until `stop`."""
-        while not self._stopping.is_set():
+        """Look for left-over rows of the owned lanes now and then, and once more after `stop`, when nothing is owned."""
+        ends = False
+        while not ends:
             try:
                 async with asyncio.timeout(self._sweep_seconds):
-                    await self._stopping.wait()
+                    ends = await self._stopping.wait()
             except TimeoutError:
-                await self._sweep_once()
+                pass
+            await self._sweep_once()
 
     async def _sweep_once(self) -> None:
-        owned = self._owned()
-        if not owned:
-            return
+        """Without lanes this only deletes what was published."""
         try:
-            await self._relay.publish_once(owned)
+            await self._relay.publish_once(self._owned())
         except Exception as error:
             if fate_of(error) is not Fate.TRANSIENT:
                 raise

@@ -74,6 +74,12 @@ async def test_where_another_process_may_have_committed_all_that_is_owned_is_rea
     assert relay.done == [("outbox", {4}), ("memory", [7])]
 
 
+async def test_what_was_published_is_deleted_before_the_process_ends(relay: FakeRelay, publishing: Publishing) -> None:
+    publishing.stop()
+    await publishing.sweep()
+    assert relay.done == [("outbox", set())]
+
+
 async def test_a_batch_that_was_taken_apart_is_read_back(relay: FakeRelay, publishing: Publishing) -> None:
     publishing.wrote([7], rows(3))  # rolled back with its savepoint, or not: only the outbox knows
     publishing.wrote([8], rows(3))
