@@ -88,7 +88,7 @@ class Publishing:
             await self._relay.publish_once(_lanes(partitions))
 
     async def sweep(self) -> None:
-        """Look for left-over rows of the owned lanes now and then, and once more after `stop`, when nothing is owned."""
+        """Look for left-over rows of the owned lanes now and then, and after `stop` once more, owning nothing."""
         ends = False
         while not ends:
             try:

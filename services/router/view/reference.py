@@ -2,7 +2,7 @@
 
 Each batch asks in its own transaction, with all else that it loads, whether the numbers are still the ones in memory:
 a decision never rests on a policy or a desk that was replaced before its batch was loaded. A number never comes twice,
-not even after the transaction that wrote it was undone: what a failed batch has read is not taken for the present state.
+even if the transaction that wrote it is undone: what a failed batch has read is not taken for the present state.
 """
 
 from collections.abc import Mapping, Sequence
