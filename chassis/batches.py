@@ -36,12 +36,16 @@ log = get_logger("consumer")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a batch. `positions` are stored; `seek` are partitions to be read again from an offset."""
+    """What became of a batch. `positions` are stored; `seek` are partitions to be read again from an offset.
+
+    `overtaken`: another process has moved one of its positions since this one read it.
+    """
 
     positions: Mapping[TopicPartition, int]
     seek: Mapping[TopicPartition, int]
     handled: int = 0
     dead: int = 0
+    overtaken: bool = False
 
 
 @dataclass(slots=True)
@@ -51,6 +55,7 @@ class _Claimed:
     kept: Polled = field(default_factory=dict)
     goals: dict[TopicPartition, int] = field(default_factory=dict)
     seek: dict[TopicPartition, int] = field(default_factory=dict)
+    overtaken: bool = False
 
 
 class UnknownPosition(Exception):
@@ -204,6 +209,7 @@ class Batches:
             if verdict is Verdict.HOLE:
                 what = f"offsets {stored} to {raws[0].offset - 1} are missing in its log"
                 raise LogGap(Reader(self._database.schema, self._consumer), tp, what, accept=raws[0].offset)
+            claimed.overtaken |= claims[tp].expected != stored
             if verdict is Verdict.SEEK or goal <= stored:
                 claimed.seek[tp] = stored
                 continue
@@ -260,7 +266,7 @@ class Batches:
         self._share.add(len(records) + len(culprits), len(culprits))
         await fault_point(f"{self._fault_prefix}.committed")
         self._observe(begun, records, culprits)
-        return Outcome(claimed.goals, claimed.seek, len(records), len(culprits))
+        return Outcome(claimed.goals, claimed.seek, len(records), len(culprits), claimed.overtaken)
 
     def _observe(self, begun: float, records: Sequence[Record], culprits: Sequence[Culprit]) -> None:
         name = self._consumer

@@ -2,11 +2,13 @@
 
 Each consumed partition has a lane of the outbox. Rows of a lane are published in the order of their ids by whoever
 committed them, by the partition's next owner before its first batch, and by an unhurried sweep for what both missed
-(the committer died between the next owner's look and its own publishing). The sweep also deletes what was published,
-so a crash repeats a second's rows at most. Repeated rows have the same command ids.
+(the committer died between the next owner's look and its own publishing, and nothing came since). The sweep also
+deletes what was published, so a crash repeats a second's rows at most. Repeated rows have the same command ids.
 
-After a commit that surely happened, rows are published from memory: the outbox is read back only where a batch was
-taken apart, wrote dead letters, or may have failed.
+After a commit that surely happened, rows are published from memory. That is in order, because its position stood where
+this process had read or left it: nobody else has written to the lane since it was last looked through. The outbox is
+read back where a batch was taken apart or wrote dead letters; and, for all that is owned, where a commit may have
+failed or another process has moved a position: it may have died before publishing.
 
 In observe mode nothing is decided to be published; dead letters, and what was decided before, still leave.
 """
@@ -69,6 +71,8 @@ class Publishing:
     async def after_commit(self, outcome: Outcome | None) -> None:
         """Publish what was written since the last time. Repeatable: after an error the outbox itself is read."""
         writes, self._writes = self._writes, []
+        if outcome is None:
+            self._lanes |= self._owned()
         if not self._lanes:
             return
         if outcome is not None and not outcome.dead and len(writes) == 1:
@@ -81,28 +85,35 @@ class Publishing:
     async def on_assigned(self, partitions: Collection[tuple[str, int]]) -> None:
         """Publish what a former owner committed and didn't publish."""
         if partitions:
-            await self._relay.publish_once({lane_of(topic, partition) for topic, partition in partitions})
+            await self._relay.publish_once(_lanes(partitions))
 
     async def sweep(self) -> None:
-        """Look for left-over rows of the owned lanes now and then, until `stop`."""
-        while not self._stopping.is_set():
+        """Look for left-over rows of the owned lanes now and then, and after `stop` once more, owning nothing."""
+        ends = False
+        while not ends:
             try:
                 async with asyncio.timeout(self._sweep_seconds):
-                    await self._stopping.wait()
+                    ends = await self._stopping.wait()
             except TimeoutError:
-                await self._sweep_once()
+                pass
+            await self._sweep_once()
 
     async def _sweep_once(self) -> None:
-        owned = self._owner.partitions if self._owner is not None else set()
-        if not owned:
-            return
+        """Without lanes this only deletes what was published."""
         try:
-            await self._relay.publish_once({lane_of(topic, partition) for topic, partition in owned})
+            await self._relay.publish_once(self._owned())
         except Exception as error:
             if fate_of(error) is not Fate.TRANSIENT:
                 raise
             log.info("sweep_failed", error=describe(error))  # the consumer's own publishing fails loudly
 
+    def _owned(self) -> set[int]:
+        return set() if self._owner is None else _lanes(self._owner.partitions)
+
     def stop(self) -> None:
         """End `sweep`."""
         self._stopping.set()
+
+
+def _lanes(partitions: Collection[tuple[str, int]]) -> set[int]:
+    return {lane_of(topic, partition) for topic, partition in partitions}

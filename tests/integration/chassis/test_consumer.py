@@ -103,6 +103,31 @@ async def test_what_follows_a_commit_is_repeated_until_it_works(world: World) ->
     assert await world.seen() == numbers(3)
 
 
+@pytest.mark.parametrize("meanwhile", [1, 3], ids=["a part of the batch", "all of it"])
+async def test_what_another_process_committed_after_the_assignment_is_followed_up(world: World, meanwhile: int) -> None:
+    """It may have died before its own `after_commit`: what it left comes before what the next batch brings."""
+    told: list[tuple[bool, list[bytes]]] = []
+
+    async def assigned(_: frozenset[tuple[str, int]]) -> None:
+        await world.database.pool.execute("UPDATE positions SET next_offset = $1", meanwhile)
+
+    async def after(outcome: Outcome | None) -> None:
+        told.append((outcome is None, await world.seen()))
+
+    await world.produce(numbers(3))
+    async with world.consuming(on_assigned=assigned, after_commit=after):
+        await world.until_position(3)
+
+        async def followed_up() -> bool:
+            return bool(told)
+
+        await eventually(followed_up)
+        assert told == [(True, numbers(3)[meanwhile:])]
+        await world.produce(numbers(1, 3))
+        await world.until_position(4)
+    assert told[1:] == [(False, numbers(4)[meanwhile:])]
+
+
 async def test_the_assignment_is_told_before_its_first_batch(world: World) -> None:
     told: list[Any] = []
 

@@ -9,6 +9,7 @@ from contracts.chat import Place
 from contracts.chat_replies_v1 import DeleteReply, EditReply, PostReply, ResendReply
 from contracts.keys import ChannelKey
 from services.notifier import pauses
+from services.notifier.ledger import aliases
 from tests.integration.notifier.conftest import Desk, eventually
 
 OLD_PARTITION, NEW_PARTITION = 0, 1
@@ -112,6 +113,19 @@ async def test_a_channel_that_moves_again_is_followed(desk: Desk) -> None:
         await desk.reaches(later, "edit sent")
         await desk.reaches(begun_there, "edit sent")
     assert sorted(desk.slack_posts(third)) == ["1", "2, edited", "3, edited"]
+
+
+async def test_a_channel_that_moves_back_is_reached_under_its_first_key(desk: Desk) -> None:
+    place = desk.slack_channel()
+    key, between = place.channel.key, keys.slack_channel("C0BETWEEN")
+    async with desk.database.transaction() as connection:
+        await aliases.learn(connection, {key: between})
+        await aliases.learn(connection, {between: key})
+    post = desk.post(place, "back again")
+    async with desk.dispatching():
+        await desk.give(post)
+        await desk.reaches(post, "post sent")
+    assert desk.slack_posts(place) == ["back again"]
 
 
 async def test_conversations_of_both_names_share_the_channel_s_limits(desk: Desk) -> None:

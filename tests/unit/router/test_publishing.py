@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import pytest
 
@@ -57,6 +57,27 @@ async def test_after_a_failure_the_outbox_says_what_was_committed(relay: FakeRel
     publishing.wrote([7, 8], rows(3, 5))
     await publishing.after_commit(None)
     assert relay.done == [("outbox", {3, 5})]
+
+
+async def test_where_another_process_may_have_committed_all_that_is_owned_is_read(
+    relay: FakeRelay, publishing: Publishing
+) -> None:
+    """It may have died before publishing: its rows come before those that are written next."""
+
+    class Owner:
+        partitions: ClassVar = {("chat.events.v1", 4)}
+
+    publishing.follow(Owner())
+    await publishing.after_commit(None)
+    publishing.wrote([7], rows(4))
+    await publishing.after_commit(SURE)
+    assert relay.done == [("outbox", {4}), ("memory", [7])]
+
+
+async def test_what_was_published_is_deleted_before_the_process_ends(relay: FakeRelay, publishing: Publishing) -> None:
+    publishing.stop()
+    await publishing.sweep()
+    assert relay.done == [("outbox", set())]
 
 
 async def test_a_batch_that_was_taken_apart_is_read_back(relay: FakeRelay, publishing: Publishing) -> None:
