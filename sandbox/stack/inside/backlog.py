@@ -38,8 +38,9 @@ class Backlog:
     deliveries: int
 
     @property
-    def total(self) -> int:
-        return sum(self.unread.values()) + sum(self.outbox.values()) + self.jobs + self.deliveries
+    def moving(self) -> int:
+        """All but the jobs: those wait for limits of the platforms."""
+        return sum(self.unread.values()) + sum(self.outbox.values()) + self.deliveries
 
     def text(self) -> str | None:
         """The first thing under way; None when nothing is."""

@@ -84,7 +84,7 @@ class Log:
         *,
         key: str,
     ) -> list[tuple[int, int]]:
-        """Publish values with headers as they are, in order, by the key's partition; answers partition and offset of each."""
+        """Publish values with headers as they are, in order, on the key's partition; partition and offset of each."""
         producer = AIOKafkaProducer(bootstrap_servers=self._servers, acks="all", enable_idempotence=True)
         written = []
         try:
