@@ -143,6 +143,19 @@ async def test_of_two_reactions_with_one_time_the_later_command_holds(desk: Desk
     assert message["reactions"] == []
 
 
+async def test_a_removal_that_comes_after_the_reaction_which_followed_it_changes_nothing(desk: Desk) -> None:
+    """Slack's retries come late: set, taken back and set again arrives as set, set, taken back."""
+    first = place_message(PLACE)
+    key = first.message.message_key
+    await desk.apply(first, react(key, "eyes", 1))
+    await desk.apply(react(key, "eyes", 3))
+    await desk.apply(react(key, "eyes", 2, added=False))
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert [one["name"] for one in message["reactions"]] == ["eyes"]
+
+
 async def test_the_latest_reaction_of_a_person_wins(desk: Desk) -> None:
     first = place_message(PLACE)
     key = first.message.message_key
