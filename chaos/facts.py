@@ -134,6 +134,15 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """A process that ended by itself, and the last that it said."""
+
+    process: str
+    at: float
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SetBack:
     """A position that moved backwards."""
 
@@ -166,4 +175,5 @@ class Facts:
     positions: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     ends: Mapping[tuple[str, int], int] = field(default_factory=dict)
     troubles: Sequence[Trouble] = ()
+    ended: Sequence[Ended] = ()
     under_way: str | None = None

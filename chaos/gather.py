@@ -15,6 +15,7 @@ from chaos.facts import (
     Change,
     Command,
     DeadLetter,
+    Ended,
     Event,
     Facts,
     Message,
@@ -96,6 +97,7 @@ async def gather(
         positions=stored,
         ends=ends,
         troubles=troubles(lines),
+        ended=[Ended(line["process"], line["at"], line["said"]) for line in lines if line["what"] == "ended by itself"],
         under_way=under_way,
     )
 

@@ -105,12 +105,14 @@ def table(found: Json) -> list[str]:
     """The figures of one campaign for the screen."""
     lines = [
         f"seed {found['seed']}: {found['operations_total']} operations, {found['events']} events, {found['tickets']} "
-        f"tickets in {found['seconds']:.0f} s; {found['rounds']} rounds of faults; {found['violations']} VIOLATIONS"
+        f"tickets in {found['seconds']:.0f} s; {found['rounds']} rounds of faults; VIOLATIONS: {found['violations']}"
         if found["violations"]
         else f"seed {found['seed']}: {found['operations_total']} operations, {found['events']} events, "
         f"{found['tickets']} tickets in {found['seconds']:.0f} s; {found['rounds']} rounds of faults; no violation",
         f"  {'fault':<18} {'rounds':>6} {'median s':>9} {'most s':>7}",
     ]
+    if found["ended_by_itself"]:
+        lines.insert(1, f"  ended by itself and was started again: {found['ended_by_itself']}")
     for kind, row in found["recovery_seconds"].items():
         lines.append(f"  {kind:<18} {row['rounds']:>6} {row['median']:>9} {row['most']:>7}")
     lines.append(f"  {'process':<20} {'s':>4} {'MB':>6} {'+MB':>6} {'files':>5} {'+':>4} {'conn.':>5} {'+':>4}")

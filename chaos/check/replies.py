@@ -1,7 +1,7 @@
 """Every accepted reply is in its chat exactly once, as its ticket shows it, or its delivery says why it isn't.
 
-`unknown` is for Telegram only, where a response may have been lost or a sender stopped: after a fault that can do that.
-`failed` is for threads whose message is gone. A key never acted twice; what was refused is nowhere.
+`unknown` is for Telegram, where a response may have been lost or a sender stopped, after a fault that can do that; in
+Slack and as `failed` for threads whose message is gone. A key never acted twice; what was refused is nowhere.
 """
 
 from __future__ import annotations
@@ -118,8 +118,10 @@ def _delivery(facts: Facts, known: _Known, row: Message, posts: Sequence[Post]) 
         case "failed":
             if not _root_is_gone(facts, known, row):
                 yield f"its delivery says failed ({row.code}), and its thread is there"
-        case "unknown":
+        case "unknown" if not _root_is_gone(facts, known, row):
             yield from _unknown(facts, row)
+        case "unknown":  # nor can a thread be read whose root is gone
+            pass
         case _:
             yield f"its delivery is {row.state} at the end"
     if row.state in {"cancelled", "failed"} and copies:
