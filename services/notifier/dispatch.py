@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from chassis import metrics
@@ -146,12 +146,10 @@ class Dispatcher:
             limit=room * LOOK_AHEAD,
         )
         chosen = self._choose(found, room, now)
-        granted = await leases.take(self._database, chosen, self._lease_seconds) if chosen else leases.Granted([], {})
+        granted = await self._take(chosen)
         self._closed_buckets |= {name: now + wait for name, wait in granted.closed.items()}
         leased = {lease.operation.instruction_id for lease in granted.leases}
-        for one in chosen:
-            if one.instruction_id not in leased and limits.counts(one.channel, one.errand):
-                self._limits.give_back(one.channel)
+        self._give_back(one for one in chosen if one.instruction_id not in leased)
         channels = {one.instruction_id: one.channel for one in chosen}
         for lease in granted.leases:
             self._start(lease, channels[lease.operation.instruction_id], now)
@@ -176,6 +174,21 @@ class Dispatcher:
             if limits.counts(one.channel, one.errand):
                 self._limits.take(one.channel)
         return chosen
+
+    async def _take(self, chosen: Sequence[Candidate]) -> leases.Granted:
+        """Lease them. Where that fails none is sent: a call that stayed counted would close its channel for ever."""
+        if not chosen:
+            return leases.Granted([], {})
+        try:
+            return await leases.take(self._database, chosen, self._lease_seconds)
+        except BaseException:
+            self._give_back(chosen)
+            raise
+
+    def _give_back(self, unsent: Iterable[Candidate]) -> None:
+        for one in unsent:
+            if limits.counts(one.channel, one.errand):
+                self._limits.give_back(one.channel)
 
     def _start(self, lease: Lease, counted_for: ChannelKey, now: float) -> None:
         platform = lease.place.channel.platform

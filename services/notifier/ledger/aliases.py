@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from chassis.database import Connection
 from contracts.keys import ChannelKey
 
-# What moved here before has moved on; the new key itself too, where the channel moves back to it. An alias that stays as
-# it is isn't written: other partitions may be reading it.
+# What moved here before has moved on; the new key itself too, where the channel moves back to it. An alias that stays
+# as it is isn't written: other partitions may be reading it.
 MOVE_ON = "UPDATE channel_aliases SET moved_to = $2 WHERE moved_to = $1"
 LEARN = """
 INSERT INTO channel_aliases (channel_key, moved_to) VALUES ($1, $2)

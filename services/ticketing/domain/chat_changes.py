@@ -108,11 +108,15 @@ def _is_counted(ticket: Ticket, message: Message) -> bool:
 def record_reaction(
     book: Book, message: Message, command: RecordReaction, at: datetime, traceparent: str | None
 ) -> tuple[str, str | None]:
-    """`reacted`, or `unchanged` when a later or the same state is known."""
+    """`reacted`, or `unchanged` when a later or the same state is known.
+
+    Of two with one time the later command holds: Telegram's times are whole seconds, and its order is the chat's. The
+    same state with a later time is a change: what happened between may still come.
+    """
     name = printable(command.name)
     new = Reaction(command.person.key, name, added=command.added, at=command.at)
     old = next((one for one in message.reactions if (one.person_key, one.name) == (new.person_key, name)), None)
-    if old is not None and (old.at >= new.at or old.added == new.added):
+    if old is not None and (old.at > new.at or old == new):
         return "unchanged", message.ticket_id
     reactions = (*(one for one in message.reactions if one is not old), new)
     ticket = book.tickets[message.ticket_id]
