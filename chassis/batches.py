@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from aiokafka import TopicPartition
@@ -38,13 +38,15 @@ log = get_logger("consumer")
 class Outcome:
     """What became of a batch. `positions` are stored; `seek` are partitions to be read again from an offset.
 
-    `overtaken`: another process has moved one of its positions since this one read it.
+    `whole`: the handler was called once, with all of it. `overtaken`: another process has moved one of its positions
+    since this one read it.
     """
 
     positions: Mapping[TopicPartition, int]
     seek: Mapping[TopicPartition, int]
     handled: int = 0
     dead: int = 0
+    whole: bool = False
     overtaken: bool = False
 
 
@@ -112,7 +114,7 @@ class Batches:
             if records:
                 await self._handle(records, connection)
             await self._conclude(connection, claimed, culprits)
-        return await self._committed(begun, claimed, records, culprits)
+        return replace(await self._committed(begun, claimed, records, culprits), whole=True)
 
     async def one_by_one(
         self,
@@ -266,7 +268,7 @@ class Batches:
         self._share.add(len(records) + len(culprits), len(culprits))
         await fault_point(f"{self._fault_prefix}.committed")
         self._observe(begun, records, culprits)
-        return Outcome(claimed.goals, claimed.seek, len(records), len(culprits), claimed.overtaken)
+        return Outcome(claimed.goals, claimed.seek, len(records), len(culprits), overtaken=claimed.overtaken)
 
     def _observe(self, begun: float, records: Sequence[Record], culprits: Sequence[Culprit]) -> None:
         name = self._consumer

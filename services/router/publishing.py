@@ -75,8 +75,10 @@ class Publishing:
             self._lanes |= self._owned()
         if not self._lanes:
             return
-        if outcome is not None and not outcome.dead and len(writes) == 1:
-            await self._relay.publish_written(writes[0], time.monotonic() - self._written_at)
+        if outcome is not None and outcome.whole and not outcome.dead:
+            await self._relay.publish_written(
+                [row for written in writes for row in written], time.monotonic() - self._written_at
+            )
         else:
             await self._relay.publish_once(self._lanes)
         await fault_point("router.published")

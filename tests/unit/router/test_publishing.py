@@ -13,7 +13,7 @@ from chassis.outbox import OutboxRow
 from chassis.relay import Relay
 from services.router.publishing import Publishing
 
-SURE = Outcome({}, {}, handled=1)
+SURE = Outcome({}, {}, handled=1, whole=True)
 
 
 class FakeRelay:
@@ -90,7 +90,7 @@ async def test_a_batch_that_was_taken_apart_is_read_back(relay: FakeRelay, publi
 async def test_dead_letters_are_read_back(relay: FakeRelay, publishing: Publishing) -> None:
     publishing.wrote([7], rows(3))
     lane = publishing.dead_letter_lane("chat.events.v1", 4)
-    await publishing.after_commit(Outcome({}, {}, handled=1, dead=1))
+    await publishing.after_commit(Outcome({}, {}, handled=1, dead=1, whole=True))
     assert relay.done == [("outbox", {3, lane})]
 
 
