@@ -48,8 +48,8 @@ class Publishing:
         self._owner: Owner | None = None
         self._lanes: set[int] = set()
         """Where rows may wait to be published."""
-        self._writes: list[Sequence[tuple[int, OutboxRow]]] = []
-        """What the handler wrote since the last publishing, a call of it at a time."""
+        self._rows: list[tuple[int, OutboxRow]] = []
+        """What the handler wrote since the last publishing, with its ids."""
         self._written_at = 0.0
         self._stopping = asyncio.Event()
 
@@ -60,7 +60,7 @@ class Publishing:
     def wrote(self, ids: Sequence[int], rows: Sequence[OutboxRow]) -> None:
         """A transaction under way has written these rows."""
         self._lanes.update(row.lane for row in rows)
-        self._writes.append(list(zip(ids, rows, strict=True)))
+        self._rows.extend(zip(ids, rows, strict=True))
         self._written_at = time.monotonic()
 
     def dead_letter_lane(self, topic: str, partition: int) -> int:
@@ -70,15 +70,13 @@ class Publishing:
 
     async def after_commit(self, outcome: Outcome | None) -> None:
         """Publish what was written since the last time. Repeatable: after an error the outbox itself is read."""
-        writes, self._writes = self._writes, []
+        rows, self._rows = self._rows, []
         if outcome is None:
             self._lanes |= self._owned()
         if not self._lanes:
             return
         if outcome is not None and outcome.whole and not outcome.dead:
-            await self._relay.publish_written(
-                [row for written in writes for row in written], time.monotonic() - self._written_at
-            )
+            await self._relay.publish_written(rows, time.monotonic() - self._written_at)
         else:
             await self._relay.publish_once(self._lanes)
         await fault_point("router.published")
