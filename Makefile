@@ -1,7 +1,7 @@
 # The one list of commands. `make` or `make help` prints it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench format schemas lock clean
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos format schemas lock clean
 
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # Options of `make up` and `make demo`, read from the environment by the stack runner.
 export ROUTERS NOTIFIERS TICKETING_WORKERS SLACK_TRANSPORT TELEGRAM_TRANSPORT TRACES FRESH
 LOCKED := ingest router ticketing notifier cli sandbox
-SOURCES := $(wildcard contracts chassis services cli sandbox tests bench)
+SOURCES := $(wildcard contracts chassis services cli sandbox tests bench chaos)
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ test-integration: .venv/installed-dev
 
 test-end-to-end: .venv/installed-dev
 	@$(PY) -m pytest tests/end_to_end $(ARGS)
+
+chaos: .venv/installed-dev ## break everything under traffic and check the whole history (SEED=1, MINUTES=3, FAULTS=processes,points,servers,platforms,poison)
+	@$(PY) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults $(FAULTS)) $(ARGS)
 
 bench: .venv/installed-dev ## measure throughput, latency, CPU and memory against the floor; writes bench/results.json
 	@$(PY) -m bench $(ARGS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from aiokafka import TopicPartition
@@ -37,12 +37,18 @@ log = get_logger("consumer")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a batch. `positions` are stored; `seek` are partitions to be read again from an offset."""
+    """What became of a batch. `positions` are stored; `seek` are partitions to be read again from an offset.
+
+    `whole`: the handler was called once, with all of it. `overtaken`: another process has moved one of its positions
+    since this one read it.
+    """
 
     positions: Mapping[TopicPartition, int]
     seek: Mapping[TopicPartition, int]
     handled: int = 0
     dead: int = 0
+    whole: bool = False
+    overtaken: bool = False
 
 
 @dataclass(slots=True)
@@ -52,6 +58,7 @@ class _Claimed:
     kept: Polled = field(default_factory=dict)
     goals: dict[TopicPartition, int] = field(default_factory=dict)
     seek: dict[TopicPartition, int] = field(default_factory=dict)
+    overtaken: bool = False
 
 
 class UnknownPosition(Exception):
@@ -115,7 +122,7 @@ class Batches:
             if records:
                 await self._handle(records, connection)
             await self._conclude(connection, claimed, culprits, lines)
-        return await self._committed(begun, claimed, records, culprits)
+        return replace(await self._committed(begun, claimed, records, culprits), whole=True)
 
     async def one_by_one(
         self,
@@ -127,7 +134,8 @@ class Batches:
     ) -> Outcome:
         """One savepoint a record: those that fail for their data are dead-lettered, with `bury_all` all that fail.
 
-        Raises the first other error; then nothing has happened.
+        With `bury_all` a failure has to show twice: it may come from what another transaction wrote meanwhile, and the
+        second time sees that. Raises the first other error; then nothing has happened.
         """
         begun = time.perf_counter()
         records, broken = decode_all(polled, self._decode, self._compacted)
@@ -174,6 +182,15 @@ class Batches:
 
     # --- the parts of a transaction --------------------------------------------------------------------------------
 
+    async def _failure(self, record: Record, connection: Connection) -> Exception | None:
+        """Handle one record in a savepoint: what it failed with, undone, or None."""
+        try:
+            async with connection.transaction():
+                await self._handle([record], connection)
+        except Exception as error:  # noqa: BLE001 - the caller decides by its fate
+            return error
+        return None
+
     async def _claim(
         self, connection: Connection, polled: Polled, fetched_from: Mapping[TopicPartition, int]
     ) -> _Claimed:
@@ -211,6 +228,7 @@ class Batches:
             if verdict is Verdict.HOLE:
                 what = f"offsets {stored} to {raws[0].offset - 1} are missing in its log"
                 raise LogGap(Reader(self._database.schema, self._consumer), tp, what, accept=raws[0].offset)
+            claimed.overtaken |= claims[tp].expected != stored
             if verdict is Verdict.SEEK or goal <= stored:
                 claimed.seek[tp] = stored
                 continue
@@ -225,16 +243,16 @@ class Batches:
     async def _alone(
         self, connection: Connection, raw: Raw, record: Record, number: int, *, bury_all: bool
     ) -> Culprit | None:
-        """Handle one record under a savepoint; the culprit that it turned out to be."""
-        try:
-            async with connection.transaction():
-                await self._handle([record], connection)
-        except Exception as error:
-            fate = fate_of(error)
-            if fate is not Fate.DATA and not (bury_all and fate is Fate.POISON):
-                raise
-            return Culprit(raw, error, number)
-        return None
+        """Handle one record by itself; the culprit that it turned out to be."""
+        error = await self._failure(record, connection)
+        if error is not None and bury_all and fate_of(error) is Fate.POISON:
+            error = await self._failure(record, connection)
+        if error is None:
+            return None
+        fate = fate_of(error)
+        if fate is not Fate.DATA and not (bury_all and fate is Fate.POISON):
+            raise error
+        return Culprit(raw, error, number)
 
     async def _lines(self, connection: Connection, claimed: _Claimed) -> Lines | None:
         """What waits behind dead letters, for a consumer that parks. Compacted topics know no order of records."""
@@ -294,7 +312,7 @@ class Batches:
         self._share.add(len(records) + len(culprits), _failed(culprits))
         await fault_point(f"{self._fault_prefix}.committed")
         self._observe(begun, records, culprits)
-        return Outcome(claimed.goals, claimed.seek, len(records), len(culprits))
+        return Outcome(claimed.goals, claimed.seek, len(records), len(culprits), overtaken=claimed.overtaken)
 
     def _observe(self, begun: float, records: Sequence[Record], culprits: Sequence[Culprit]) -> None:
         name = self._consumer

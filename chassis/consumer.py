@@ -49,7 +49,8 @@ class Consumer:
     """A consumer group's member. `name` is the group and the key of its positions, `process` the static membership.
 
     `after_commit` runs after each commit with its outcome, before the next batch. After a failure, when the last commit
-    or what followed it is in doubt, it runs with None: it must bear repetition.
+    or what followed it is in doubt, it runs with None: it must bear repetition. So it does when another process has
+    committed what this one was to do: that may have died before its own `after_commit`.
     `on_assigned` runs before the first batch of an assignment. `decode` None hands on raw records, undecoded.
     `park_keys`: behind a dead letter the later records of its key are put aside too (chassis/parking.py).
     Records of `unhurried` topics wait a little for others to share a transaction with.
@@ -366,12 +367,10 @@ class Consumer:
         """After the commit: read again where the fence said so, tell Kafka, do what follows a commit."""
         if outcome.seek and self._owned is not None:
             self._seek(consumer, {tp: offset for tp, offset in outcome.seek.items() if tp in self._owned})
-        if not outcome.positions:
-            return
         if self._group_offsets is not None:
             self._group_offsets.stored(dict(outcome.positions))
         self._commit_pending = True
-        await self._follow_up(outcome)
+        await self._follow_up(None if outcome.overtaken else outcome)
         await fault_point(f"{self._fault_prefix}.settled")
 
     async def _follow_up(self, outcome: Outcome | None) -> None:

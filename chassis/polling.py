@@ -78,12 +78,12 @@ class Poller:
         When records waited already, this process is the slow one: then one more fetch is worth its millisecond, as
         fewer and larger batches cost less. Records of unhurried topics alone go on waiting until others come.
         """
-        seeks = self._seeks
         polled: Polled = await self._consumer.getmany(timeout_ms=0, max_records=self._limit)
         wait_ms = LINGER_MS
         if not polled:
             polled = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._limit)
             wait_ms = 0
+        seeks = self._seeks  # not earlier: what a fetch brings after a seek was read from where it went
         begun = time.monotonic()
         while (left := self._limit - sum(map(len, polled.values()))) > 0:
             if polled and all(tp.topic in self._unhurried for tp in polled):

@@ -49,6 +49,7 @@ class Delivery:
     type: str
     subtype: str | None
     ts: str | None
+    message_ts: str | None
     body: bytes
     state: State = "waiting"
     fault: str | None = None
@@ -63,6 +64,7 @@ class Delivery:
             "type": self.type,
             "subtype": self.subtype,
             "ts": self.ts,
+            "message_ts": self.message_ts,
             "state": self.state,
             "fault": self.fault,
             "attempts": [{name: getattr(attempt, name) for name in Attempt.__slots__} for attempt in self.attempts],
@@ -192,7 +194,8 @@ class Dispatcher:
 
     def _record(self, event_id: str, lane: str, event: Json, body: bytes) -> Delivery:
         ts = event.get("ts") or event.get("deleted_ts") or event.get("item", {}).get("ts")
-        delivery = Delivery(event_id, lane, event["type"], event.get("subtype"), ts, body)
+        about = event.get("message", {}).get("ts") or event.get("deleted_ts") or ts
+        delivery = Delivery(event_id, lane, event["type"], event.get("subtype"), ts, about, body)
         self.log.append(delivery)
         return delivery
 

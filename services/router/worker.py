@@ -90,11 +90,7 @@ class Worker:
         events = _of_type(by_topic.get(EVENTS, ()), ChatEvent)
         receipts = _of_type(by_topic.get(RECEIPTS, ()), DeliveryChanged)
         if events or receipts:
-            try:
-                await self._decide(connection, events, receipts)
-            finally:
-                if by_topic.keys() & {STAFF, POLICY}:
-                    self._reference.forget()
+            await self._decide(connection, events, receipts)
 
     async def _decide(
         self,
@@ -119,8 +115,6 @@ class Worker:
             batch.catch_up({key: by_key[key] for key in named}, await decided_from(connection, kept))
         batch.decide_all(events)
         await store(connection, overlay.changed, list(batch.decided.values()))
-        if overlay.changed.moved:
-            self._reference.forget()
         self._wrote(await outbox.add(connection, batch.rows), batch.rows)
         batch.count()
 

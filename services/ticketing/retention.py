@@ -27,7 +27,7 @@ def rules(settings: TicketingWorkerSettings) -> Sequence[Rule]:
     return [
         by_age("commands", "applied_at", timedelta(days=settings.retain_commands_days)),
         by_age("early_receipts", "arrived_at", changes),
-        by_age("early_reactions", "arrived_at", changes),
+        by_age("early_changes", "arrived_at", changes),
         by_age("idempotency_keys", "created_at", timedelta(days=settings.retain_idempotency_keys_days)),
         Rule("revisions", _REVISIONS, timedelta(days=settings.retain_revisions_days)),
         by_age("dead_letters", "settled_at", letters, only="state <> 'waiting'"),

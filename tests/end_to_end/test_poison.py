@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from contracts.topics import TOPICS
+from sandbox.stack.inside.backlog import READERS
 from sandbox.stack.paths import ROOT
-from tests.end_to_end.support.quiet import READERS
 from tests.end_to_end.support.town import Town
 
 VALUES = (b"\xff\xfe\x00 not UTF-8 \xc3\x28", b'{"not": JSON', b'{"valid": "JSON", "but": "no contract"}')

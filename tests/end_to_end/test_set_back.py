@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.stack.inside.backlog import READERS
 from sandbox.stack.process import tail
-from tests.end_to_end.support.quiet import READERS
 from tests.end_to_end.support.town import Town
 from tests.end_to_end.support.waiting import until
 

@@ -1,7 +1,8 @@
 """What hardly changes and every decision needs: staff, policy, channel aliases. Stored here, kept in memory by number.
 
 Each batch asks in its own transaction, with all else that it loads, whether the numbers are still the ones in memory:
-a decision never rests on a policy or a desk that was replaced before its batch was loaded.
+a decision never rests on a policy or a desk that was replaced before its batch was loaded. A number never comes twice,
+even if the transaction that wrote it is undone: what a failed batch has read is not taken for the present state.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +40,8 @@ INSERT INTO channel_names (channel_key, name, updated_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
 ON CONFLICT (channel_key) DO UPDATE SET name = excluded.name, updated_at = excluded.updated_at
 WHERE channel_names.updated_at <= excluded.updated_at"""
-_GROWN = "UPDATE reference_versions SET number = number + 1 WHERE name = $1"
+NEW_NUMBER = "greatest(number + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"
+_GROWN = f"UPDATE reference_versions SET number = {NEW_NUMBER} WHERE name = $1"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,11 @@ class Reference:
     aliases: Aliases
 
 
-_NOTHING = Reference({}, {}, BUILT_IN, Aliases())
-
-
 class ReferenceCache:
     """Keeps the last state read."""
 
     def __init__(self) -> None:
-        self.kept = _NOTHING
+        self.kept = Reference({}, {}, BUILT_IN, Aliases())
 
     async def fresh(self, connection: Connection) -> Reference:
         """The present state, for who needs it before a batch is loaded."""
@@ -77,10 +76,6 @@ class ReferenceCache:
             await _aliases(connection) if "aliases" in grown else kept.aliases,
         )
         return self.kept
-
-    def forget(self) -> None:
-        """Read all anew: what was read last belongs to a transaction that may have failed."""
-        self.kept = _NOTHING
 
 
 async def _staff(connection: Connection) -> Mapping[PersonKey, StaffMember]:

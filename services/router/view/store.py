@@ -8,6 +8,7 @@ import orjson
 from chassis.database import Connection
 from services.router.decide.known import EarlyChange
 from services.router.view.overlay import Changed
+from services.router.view.reference import NEW_NUMBER
 
 _STORE = """
 WITH stored_messages AS (
@@ -47,12 +48,12 @@ _DROP_EARLY = "DELETE FROM early_changes WHERE message_key = ANY($1::text[])"
 
 _DECIDED_FROM = """SELECT event_id, partition, "offset" FROM decisions WHERE event_id = ANY($1::text[])"""
 
-_MOVE = """
+_MOVE = f"""
 WITH moved AS (
     INSERT INTO channel_aliases (old_key, new_key) VALUES ($1, $2)
     ON CONFLICT (old_key) DO UPDATE SET new_key = excluded.new_key, moved_at = now()
 )
-UPDATE reference_versions SET number = number + 1 WHERE name = 'aliases'"""
+UPDATE reference_versions SET number = {NEW_NUMBER} WHERE name = 'aliases'"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ UPSERT_REACTIONS = insert(
     "reactions",
     REACTION_COLUMNS,
     after="ON CONFLICT (message_id, person_key, name) DO UPDATE SET added = excluded.added, at = excluded.at "
-    "WHERE reactions.at < excluded.at",
+    "WHERE reactions.at <= excluded.at AND (reactions.at, reactions.added) <> (excluded.at, excluded.added)",
 )
 
 INSERT_POSTED = """

@@ -7,24 +7,12 @@ from __future__ import annotations
 
 import asyncpg
 import httpx
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from contracts.topics import TOPICS, dead_topic
 from sandbox.stack.info import StackInfo
-from tests.end_to_end.support.log import Log, Offsets
+from sandbox.stack.inside.backlog import backlog
+from sandbox.stack.inside.log import Log
 from tests.end_to_end.support.waiting import until_none
-
-READERS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("ingest", "ingest-worker"): ("chat.events.v1", "chat.requests.v1"),
-    ("router", "router"): (
-        "chat.events.v1", "ticket.events.v1", "chat.receipts.v1", "desk.staff.v1", "desk.policy.v1", "chat.profiles.v1",
-    ),
-    ("ticketing", "ticketing"): ("ticket.commands.v1", "chat.receipts.v1", "chat.profiles.v1"),
-    ("ticketing", "ticketing-dead-letters"): tuple(map(dead_topic, TOPICS)),
-    ("notifier", "notifier"): ("chat.replies.v1",),
-}  # fmt: skip
-"""Schema and consumer, and what it reads: written down here so that a topic that nobody reads any more is noticed."""
 
 _AWAY = (OSError, TimeoutError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError)
 
@@ -59,32 +47,8 @@ class Quiet:
         ends = await self._log.ends()
         connection = await asyncpg.connect(self._info.postgres.dsn, timeout=5)
         try:
-            if problem := await _unread(connection, ends) or await _waiting(connection):
+            if problem := (await backlog(connection, ends)).text():
                 return problem
         finally:
             await connection.close()
         return None if await self._log.ends() == ends else "Kafka got more records"
-
-
-async def _unread(connection: asyncpg.Connection[asyncpg.Record], ends: Offsets) -> str | None:
-    for (schema, consumer), topics in READERS.items():
-        rows = await connection.fetch(
-            f"SELECT topic, partition, next_offset FROM {schema}.positions WHERE consumer = $1", consumer
-        )
-        stored = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-        for tp, end in ends.items():
-            if tp.topic in topics and stored.get(tp, 0) < end:
-                return f"{consumer} is at {stored.get(tp)} of {end} in {tp.topic} partition {tp.partition}"
-    return None
-
-
-async def _waiting(connection: asyncpg.Connection[asyncpg.Record]) -> str | None:
-    for schema in ("ingest", "router", "ticketing", "notifier"):
-        if rows := await connection.fetchval(f"SELECT count(*) FROM {schema}.outbox"):
-            return f"{rows} rows in the outbox of {schema}"
-    if jobs := await connection.fetchval("SELECT count(*) FROM ingest.jobs"):
-        return f"{jobs} jobs of ingest"
-    active = "SELECT count(*) FROM notifier.operations WHERE state IN ('queued', 'sending')"
-    if deliveries := await connection.fetchval(active):
-        return f"{deliveries} deliveries"
-    return None

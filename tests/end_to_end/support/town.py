@@ -12,10 +12,10 @@ import asyncpg
 import httpx
 
 from sandbox.scenarios.clients import Clients
+from sandbox.stack.inside.log import Log, Offsets
 from sandbox.stack.stack import Stack
 from tests.end_to_end.support import truth
 from tests.end_to_end.support.faults import Faults
-from tests.end_to_end.support.log import Log, Offsets
 from tests.end_to_end.support.quiet import Quiet
 from tests.end_to_end.support.talk import Talk
 from tests.end_to_end.support.waiting import until

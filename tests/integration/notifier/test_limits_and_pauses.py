@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+
+from chassis.database import Database
 from sandbox.slack.faults import Fault
 from services.notifier import pauses
+from services.notifier.ledger import leases
 from tests.integration.notifier.conftest import Desk, eventually
 
 
@@ -19,6 +26,28 @@ async def test_a_burst_stays_inside_the_platforms_limits(desk: Desk) -> None:
     assert desk.telegram_posts(telegram) == ["0", "1", "2"]
     assert set(desk.calls("chat.postMessage")) == {"ok"}
     assert set(_answers(desk)) == {None}
+
+
+async def test_a_database_that_leaves_between_look_and_lease_keeps_no_channel_closed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = desk.post(desk.telegram_dialog())
+    usual = leases.take
+    left: list[bool] = []
+
+    async def leaving(
+        database: Database, chosen: Sequence[leases.Candidate], seconds: dict[str, float]
+    ) -> leases.Granted:
+        if not left:
+            left.append(True)
+            raise asyncpg.InterfaceError("the underlying connection is closed")
+        return await usual(database, chosen, seconds)
+
+    monkeypatch.setattr(leases, "take", leaving)
+    async with desk.dispatching():
+        await desk.give(post)
+        await desk.reaches(post, "post sent")
+    assert left
 
 
 async def test_retry_after_closes_the_method_for_the_whole_slack_workspace(desk: Desk) -> None:

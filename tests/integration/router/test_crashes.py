@@ -126,6 +126,29 @@ async def test_a_stopped_router_that_comes_back_repeats_and_reorders_nothing(
     assert list((await bench.rules()).values()) == ["open"] * 3
 
 
+async def test_what_a_stopped_router_commits_and_never_publishes_comes_before_anything_new(
+    bench: RouterBench, process: MakeProcess
+) -> None:
+    """Stopped before its commit and killed after it: its successor has looked through the outbox by then."""
+    first, second = post(ALICE, 0), post(BOB, 1000)
+    zombie = await process("router-0", faults="router.handled=stop,router.committed=kill").start()
+    await bench.send(first)
+    await zombie.until_reached("router.handled")
+    await process("router-1").start()
+
+    async def successor_waits() -> bool:
+        waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+        return bool(await bench.database.pool.fetchval(waiting))
+
+    await bench.until(successor_waits)
+    await bench.send(second)
+    zombie.resume()
+    assert await zombie.died() == -9
+    await bench.settled()
+    await bench.until(bench.outbox_published)
+    assert in_effect(await bench.published_by_partition(COMMANDS)) == expected([first, second])
+
+
 async def test_observing_decides_and_publishes_nothing(bench: RouterBench, process: MakeProcess) -> None:
     events = a_day()
     observer = await process(mode="observe").start()

@@ -204,6 +204,20 @@ async def test_a_conversation_that_only_ticketing_knows_is_followed_too(router: 
     assert (await router.place(post(BOB, 900, "thanks", GROUP, reply_to=ours))).place == opened.place
 
 
+async def test_what_a_failed_batch_has_read_is_not_believed_later(router: Router) -> None:
+    """Its records are handled one by one after a failure, so that the staff is read back without being in hand."""
+    connection = await router.database.pool.acquire()
+    transaction = connection.transaction()
+    await transaction.start()
+    for model in (staff(MENTOR), post(ALICE, 0)):
+        await router.worker.handle([router.record(model, 0)], connection)
+    await transaction.rollback()
+    await router.database.pool.release(connection)
+    await router.take(staff(BOB))
+    assert await router.rule(post(MENTOR, 60)) == "open"
+    assert await router.rule(post(BOB, 120)) == "desk_top_level"
+
+
 async def test_staff_takes_effect_in_its_own_batch_and_ends(router: Router) -> None:
     await router.take(QUESTION)
     sent = await router.take(post(MENTOR, 60, thread=0), staff(MENTOR))

@@ -1,5 +1,7 @@
 """Edits, deletions, reactions and closing in the chat."""
 
+import pytest
+
 from contracts.chat import Author
 from contracts.keys import MessageKey
 from contracts.ticket_commands_v1 import CloseTicket, RecordReaction, RemoveMessage, ReviseMessage, Role
@@ -125,6 +127,33 @@ async def test_a_deleted_staff_message_changes_no_status(desk: Desk) -> None:
 
     (ticket,) = await desk.tickets()
     assert ticket["status"] == "pending"
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+async def test_of_two_reactions_with_one_time_the_later_command_holds(desk: Desk, *, together: bool) -> None:
+    """Telegram's times are whole seconds: who takes a reaction back at once has none."""
+    first = place_message(PLACE)
+    key = first.message.message_key
+    changes = [first, react(key, "👍", 5), react(key, "👍", 5, added=False)]
+    for batch in [changes] if together else [[one] for one in changes]:
+        await desk.apply(*batch)
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert message["reactions"] == []
+
+
+async def test_a_removal_that_comes_after_the_reaction_which_followed_it_changes_nothing(desk: Desk) -> None:
+    """Slack's retries come late: set, taken back and set again arrives as set, set, taken back."""
+    first = place_message(PLACE)
+    key = first.message.message_key
+    await desk.apply(first, react(key, "eyes", 1))
+    await desk.apply(react(key, "eyes", 3))
+    await desk.apply(react(key, "eyes", 2, added=False))
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert [one["name"] for one in message["reactions"]] == ["eyes"]
 
 
 async def test_the_latest_reaction_of_a_person_wins(desk: Desk) -> None:

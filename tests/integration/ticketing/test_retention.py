@@ -8,8 +8,8 @@ from chassis.settings import read
 from contracts.ticket_commands_v1 import ReviseMessage
 from services.ticketing import retention
 from services.ticketing.settings import TicketingWorkerSettings
-from tests.integration.ticketing.desk import NOW, Desk, common, later, place_message, slack_place
-from tests.integration.ticketing.test_early_reactions import EYES
+from tests.integration.ticketing.desk import NOW, Desk, common, key_at, later, place_message, slack_place
+from tests.integration.ticketing.test_chat_changes import revise
 
 ENVIRONMENT = {"DATABASE_URL": "postgresql://x@y/z", "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092"}
 
@@ -41,11 +41,11 @@ async def test_a_late_duplicate_changes_nothing_before_and_after_its_id_is_forgo
     assert [one["text"] for one in await desk.messages(ticket["id"])] == ["one", "two"]
 
 
-async def test_a_reaction_to_what_no_receipt_names_is_forgotten(desk: Desk) -> None:
-    await desk.apply(EYES)
-    await desk.database.pool.execute("UPDATE early_reactions SET arrived_at = $1", NOW)
-    assert "early_reactions" not in await prune(desk, 39)
-    assert (await prune(desk, 41))["early_reactions"] == 1
+async def test_a_change_of_a_message_that_never_comes_is_forgotten(desk: Desk) -> None:
+    await desk.apply(revise(key_at(slack_place(), later(5)), "who?"))
+    await desk.database.pool.execute("UPDATE early_changes SET arrived_at = $1", NOW)
+    assert "early_changes" not in await prune(desk, 39)
+    assert (await prune(desk, 41))["early_changes"] == 1
 
 
 async def test_answers_of_the_api_are_kept_for_a_week(desk: Desk) -> None:

@@ -70,3 +70,20 @@ async def test_a_seek_while_records_wait_leaves_out_what_was_fetched_before() ->
     while not await poller.wait(asyncio.Event()):
         pass
     assert poller.take() == {TICKETS: [7]}
+
+
+async def test_a_seek_while_nothing_is_there_yet_leaves_out_nothing_of_what_comes_after_it() -> None:
+    """A rebalance under a poll that waits: its first records were read from where the seek went."""
+    consumer = FakeConsumer({}, {TICKETS: [7]}, {TICKETS: [8]}, {EVENTS: [9]})
+    poller = Poller(consumer, 100, {"tickets"})
+    usual = consumer.getmany
+
+    async def seeking(*, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
+        if len(consumer.waits) == 1:
+            poller.sought()
+        return await usual(timeout_ms=timeout_ms, max_records=max_records)
+
+    consumer.getmany = seeking  # type: ignore[method-assign]
+    while not await poller.wait(asyncio.Event()):
+        pass
+    assert poller.take() == {TICKETS: [7, 8], EVENTS: [9]}

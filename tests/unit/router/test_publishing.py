@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import pytest
 
@@ -13,7 +13,7 @@ from chassis.outbox import OutboxRow
 from chassis.relay import Relay
 from services.router.publishing import Publishing
 
-SURE = Outcome({}, {}, handled=1)
+SURE = Outcome({}, {}, handled=1, whole=True)
 
 
 class FakeRelay:
@@ -59,6 +59,27 @@ async def test_after_a_failure_the_outbox_says_what_was_committed(relay: FakeRel
     assert relay.done == [("outbox", {3, 5})]
 
 
+async def test_where_another_process_may_have_committed_all_that_is_owned_is_read(
+    relay: FakeRelay, publishing: Publishing
+) -> None:
+    """It may have died before publishing: its rows come before those that are written next."""
+
+    class Owner:
+        partitions: ClassVar = {("chat.events.v1", 4)}
+
+    publishing.follow(Owner())
+    await publishing.after_commit(None)
+    publishing.wrote([7], rows(4))
+    await publishing.after_commit(SURE)
+    assert relay.done == [("outbox", {4}), ("memory", [7])]
+
+
+async def test_what_was_published_is_deleted_before_the_process_ends(relay: FakeRelay, publishing: Publishing) -> None:
+    publishing.stop()
+    await publishing.sweep()
+    assert relay.done == [("outbox", set())]
+
+
 async def test_a_batch_that_was_taken_apart_is_read_back(relay: FakeRelay, publishing: Publishing) -> None:
     publishing.wrote([7], rows(3))  # rolled back with its savepoint, or not: only the outbox knows
     publishing.wrote([8], rows(3))
@@ -69,7 +90,7 @@ async def test_a_batch_that_was_taken_apart_is_read_back(relay: FakeRelay, publi
 async def test_dead_letters_are_read_back(relay: FakeRelay, publishing: Publishing) -> None:
     publishing.wrote([7], rows(3))
     lane = publishing.dead_letter_lane("chat.events.v1", 4)
-    await publishing.after_commit(Outcome({}, {}, handled=1, dead=1))
+    await publishing.after_commit(Outcome({}, {}, handled=1, dead=1, whole=True))
     assert relay.done == [("outbox", {3, lane})]
 
 

@@ -1,4 +1,4 @@
-"""The Kafka topics of the running stack as a test sees them: ends, records since a mark, records written by hand."""
+"""The Kafka topics of the running stack from outside: ends, records since a mark, records written by hand."""
 
 from __future__ import annotations
 
@@ -83,12 +83,15 @@ class Log:
         values: Sequence[tuple[bytes | None, Sequence[tuple[str, bytes]]]],
         *,
         key: str,
-    ) -> None:
-        """Publish values with headers as they are, in order, on the partition of the key."""
+    ) -> list[tuple[int, int]]:
+        """Publish values with headers as they are, in order, on the key's partition; partition and offset of each."""
         producer = AIOKafkaProducer(bootstrap_servers=self._servers, acks="all", enable_idempotence=True)
-        await producer.start()
+        written = []
         try:
+            await producer.start()
             for value, headers in values:
-                await producer.send_and_wait(topic, value, key=key.encode(), headers=list(headers))
+                sent = await producer.send_and_wait(topic, value, key=key.encode(), headers=list(headers))
+                written.append((sent.partition, sent.offset))
         finally:
             await producer.stop()
+        return written

@@ -1,0 +1,63 @@
+"""Code that is broken on purpose: in which processes, how they are started, and the moments that must betray it.
+
+What is broken is in chaos.mutant. Each plan goes on as long as the campaign; on sound code it finds nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from chaos.nemesis_plan import Fault, Group, Round, rounds
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`kinds` of processes run the broken code; `moment` is done again and again."""
+
+    kinds: tuple[str, ...]
+    moment: tuple[Fault, ...]
+
+
+MUTANTS: dict[str, Mutant] = {
+    "no-offset-fence": Mutant(
+        ("router", "ticketing-worker", "notifier"),
+        (
+            Fault("points", "stop", "router-0", 12.0, point="router.polled"),
+            Fault("points", "stop", "ticketing-worker-1", 12.0, point="ticketing.polled"),
+        ),
+    ),
+    "early-acknowledgement": Mutant(
+        ("ingest-slack", "ingest-telegram"),
+        (
+            Fault("servers", "kill", "kafka", 4.0),
+            Fault("processes", "kill", "ingest-slack", 3.0, delay=2.0),
+            Fault("processes", "kill", "ingest-telegram", 3.0, delay=2.5),
+        ),
+    ),
+    "no-read-back": Mutant(("notifier",), (Fault("platforms", "platform", "slack answer lost", 8.0),)),
+}
+
+
+def command(mutant: str | None, kind: str, name: str) -> Sequence[str]:
+    """As the stack would start it, but with the mutation where it belongs."""
+    if mutant is not None and kind in MUTANTS[mutant].kinds:
+        return [sys.executable, "-m", "chaos.mutant", mutant, "run", kind, "--name", name]
+    return [sys.executable, "-m", "cli", "run", kind, "--name", name]
+
+
+def plan(seed: int, mutant: str | None, groups: Sequence[Group]) -> Iterator[Round]:
+    """The nemesis's rounds; none without groups."""
+    if mutant is None:
+        return rounds(seed, groups) if groups else iter(())
+    return _moments(seed, MUTANTS[mutant].moment)
+
+
+def _moments(seed: int, moment: tuple[Fault, ...]) -> Iterator[Round]:
+    chance = random.Random(f"moments {seed}")
+    number = 0
+    while True:
+        yield Round(number, chance.uniform(1.0, 4.0), moment)
+        number += 1

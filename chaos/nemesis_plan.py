@@ -1,0 +1,111 @@
+"""Which faults come in which order, and how long each holds: a pure function of the seed. How many rounds a campaign
+gets to depends on how fast the stack recovers; their order doesn't.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Group = Literal["processes", "points", "servers", "platforms", "poison"]
+GROUPS: tuple[Group, ...] = ("processes", "points", "servers", "platforms", "poison")
+PROCESSES = (
+    "ingest-slack", "ingest-telegram", "ingest-worker", "router-0", "router-1", "ticketing-worker-0",
+    "ticketing-worker-1", "ticketing-api", "notifier-0", "notifier-1",
+)  # fmt: skip
+POISONED = (
+    "chat.events.v1", "chat.requests.v1", "chat.profiles.v1", "ticket.commands.v1", "ticket.events.v1", "desk.staff.v1",
+    "desk.policy.v1", "chat.replies.v1", "chat.receipts.v1",
+)  # fmt: skip
+"""Every topic that is read."""
+PLATFORM_FAULTS = (
+    "slack answer lost", "slack cut", "slack 429", "slack 5xx", "slack 5xx after", "slack slow", "slack duplicates",
+    "slack reorders", "slack late", "telegram answer lost", "telegram 429", "telegram 5xx", "telegram 5xx after",
+    "telegram slow", "telegram duplicates", "telegram unheard", "telegram cut",
+)  # fmt: skip
+_CONSUMER, _RELAY = ("polled", "handled", "committed", "settled"), ("taken", "relayed")
+
+
+def _points(consumer: str, relay: str | None, *more: str) -> tuple[str, ...]:
+    relays = () if relay is None else tuple(f"{relay}.{point}" for point in _RELAY)
+    return (*(f"{consumer}.{point}" for point in _CONSUMER), *relays, *more)
+
+
+_ROUTER = _points("router", "relay", "router.published")
+_TICKETING = _points("ticketing", "relay", "ticketing.receipts_applied")
+_NOTIFIER = _points("notifier", "notifier", "notifier.leased", "notifier.posted", "notifier.recorded")
+POINTS: Mapping[str, tuple[str, ...]] = {
+    "ingest-slack": ("ingest.published",), "ingest-telegram": ("ingest.published",),
+    "ingest-worker": _points("ingest-worker", "relay"),
+    "router-0": _ROUTER, "router-1": _ROUTER,
+    "ticketing-worker-0": _TICKETING, "ticketing-worker-1": _TICKETING,
+    "ticketing-api": ("ticketing-api.handled", "ticketing-api.committed"),
+    "notifier-0": _NOTIFIER, "notifier-1": _NOTIFIER,
+}  # fmt: skip
+"""The fault points at which a process can be killed or stopped in the very moment."""
+BRIEF, BEYOND_EVERY_LEASE = (1.0, 8.0), (32.0, 38.0)
+"""Seconds that something holds. PostgreSQL ends idle transactions after 30 s; sessions and leases end sooner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`how` is kill, stop (SIGSTOP, then SIGCONT), restart, platform or poison. It begins after `delay` seconds, at the
+    next passing of `point` where there is one, and holds for `seconds`.
+    """
+
+    group: Group
+    how: str
+    target: str
+    seconds: float
+    delay: float = 0.0
+    point: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.how} {self.target}" + (f" at {self.point}" if self.point else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Faults at once, after a pause."""
+
+    number: int
+    pause: float
+    faults: tuple[Fault, ...]
+
+
+def rounds(seed: int, groups: Sequence[Group] = GROUPS) -> Iterator[Round]:
+    """Rounds without end. Two in five have several faults; a target has one at a time."""
+    chance = random.Random(f"nemesis {seed}")
+    number = 0
+    while True:
+        count = chance.choices((1, 2, 3), (0.6, 0.3, 0.1))[0]
+        chosen: dict[str, Fault] = {}
+        for _ in range(count):
+            fault = replace(_fault(chance, groups), delay=chance.uniform(0.0, 3.0) if chosen else 0.0)
+            chosen.setdefault(fault.target, fault)
+        yield Round(number, chance.uniform(1.0, 4.0), tuple(chosen.values()))
+        number += 1
+
+
+def _fault(chance: random.Random, groups: Sequence[Group]) -> Fault:
+    weights = {"processes": 4, "points": 3, "servers": 1.5, "platforms": 3, "poison": 1}
+    group = chance.choices(groups, [weights[one] for one in groups])[0]
+    brief = chance.uniform(*BRIEF)
+    match group:
+        case "processes" | "points":
+            how = chance.choices(("kill", "stop", "restart"), (4, 3, 0 if group == "points" else 1))[0]
+            beyond = how == "stop" and chance.random() < 0.3
+            seconds = chance.uniform(*BEYOND_EVERY_LEASE) if beyond else brief
+            target = chance.choice(PROCESSES)
+            point = chance.choice(POINTS[target]) if group == "points" else None
+            return Fault(group, how, target, seconds, point=point)
+        case "servers":
+            server = chance.choice(("kafka", "postgres"))
+            return Fault(group, chance.choice(("kill", "restart")), server, brief)
+        case "platforms":
+            return Fault(group, "platform", chance.choice(PLATFORM_FAULTS), brief)
+        case _:
+            return Fault("poison", "poison", chance.choice(POISONED), 0.0)

@@ -1,0 +1,52 @@
+"""What a person can choose about campaigns."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from chaos.mutants import MUTANTS
+from chaos.nemesis_plan import GROUPS, Group
+from chaos.traffic import Town
+from sandbox.stack.paths import ROOT, STATE
+
+RESULTS = ROOT / "bench" / "chaos-results.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A campaign for each seed. `rate` is acts a second; the platforms' waits pass `speed` times as fast."""
+
+    seeds: tuple[int, ...] = (1,)
+    minutes: float = 3.0
+    groups: tuple[Group, ...] = GROUPS
+    rate: float = 25.0
+    speed: float = 10.0
+    mutant: str | None = None
+    results: Path | None = None
+    state: Path = STATE / "chaos"
+    town: Town = field(default_factory=Town)
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, nargs="+", help="one campaign each (default 1)")
+    parser.add_argument("--minutes", type=float, help="how long a campaign breaks things (default 3)")
+    parser.add_argument("--faults", help=f"groups (default {','.join(GROUPS)}; none: no faults)")
+    parser.add_argument("--rate", type=float, help="acts of people and agents a second (default 25)")
+    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="run with code that is broken on purpose")
+    parser.add_argument("--results", type=Path, help="add what was found to this file")
+    given = parser.parse_args(arguments)
+    named = ("minutes", "rate", "mutant", "results")
+    chosen = {name: value for name in named if (value := getattr(given, name)) is not None}
+    if given.seed:
+        chosen["seeds"] = tuple(given.seed)
+    if given.faults is not None:
+        groups = tuple(one for one in given.faults.split(",") if one and one != "none")
+        if unknown := set(groups) - set(GROUPS):
+            parser.error(f"no such faults: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+        chosen["groups"] = cast("tuple[Group, ...]", groups)
+    return replace(Options(), **chosen)

@@ -1,0 +1,36 @@
+"""A watch inside the database of the campaign: each move of a position backwards leaves a row. Looking from time to
+time would miss those that are made good at once.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+
+from sandbox.stack.inside.backlog import SCHEMAS
+
+_PREPARE = """
+CREATE SCHEMA chaos;
+CREATE TABLE chaos.set_back (
+    consumer text, topic text, partition integer, before bigint, after bigint, at timestamptz DEFAULT clock_timestamp()
+);
+CREATE FUNCTION chaos.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO chaos.set_back (consumer, topic, partition, before, after)
+    VALUES (OLD.consumer, OLD.topic, OLD.partition, OLD.next_offset, NEW.next_offset);
+    RETURN NULL;
+END $$"""
+_WATCH = """
+CREATE TRIGGER chaos_set_back AFTER UPDATE ON {schema}.positions
+FOR EACH ROW WHEN (NEW.next_offset < OLD.next_offset) EXECUTE FUNCTION chaos.note()"""
+SET_BACK = "SELECT consumer, topic, partition, before, after, at::text FROM chaos.set_back ORDER BY at"
+
+
+async def watch(dsn: str) -> None:
+    """Begin to watch; the condition is the trigger's, so that ordinary moves cost next to nothing."""
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        await connection.execute(_PREPARE)
+        for schema in SCHEMAS:
+            await connection.execute(_WATCH.format(schema=schema))
+    finally:
+        await connection.close()

@@ -1,0 +1,109 @@
+"""Traffic and faults are pure functions of their seeds, and what they refer to exists."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from chaos.gather import operations, troubles
+from chaos.mutants import MUTANTS, command, plan
+from chaos.nemesis_plan import GROUPS, POINTS, PROCESSES, Group, rounds
+from chaos.options import parse
+from chaos.records import Records, read
+from chaos.traffic import Act, Town, acts
+
+TOWN = Town(channels=20, dialogs=20, people=50)
+
+
+def some(seed: int, count: int = 3000) -> list[Act]:
+    return list(islice(acts(seed, TOWN, 25.0), count))
+
+
+def test_a_seed_writes_the_same_again_and_another_seed_something_else() -> None:
+    assert some(5) == some(5)
+    assert some(5) != some(6)
+
+
+def test_acts_refer_to_what_was_written_before_and_not_deleted() -> None:
+    alive: dict[int, Act] = {}
+    kinds = set()
+    for act in some(1):
+        kinds.add(act.kind)
+        if act.target is not None:
+            assert alive[act.target].channel == act.channel
+        if act.kind in {"post", "answer"}:
+            alive[act.number] = act
+        if act.kind in {"delete", "delete_answer"} and act.target is not None:
+            del alive[act.target]
+    assert len(kinds) == 10
+
+
+def test_people_write_at_the_rate_asked_for() -> None:
+    made = some(2)
+    assert made[-1].at == pytest.approx(len(made) / 25.0, rel=0.3)
+
+
+def test_a_text_names_its_act() -> None:
+    for act in some(3, 500):
+        if act.kind in {"post", "edit"}:
+            assert f"m{act.number}" in act.text.split()
+        if act.kind == "answer":
+            assert f"a{act.number}" in act.text.split()
+        if act.kind == "edit_answer":
+            assert f"a{act.target}" in act.text.split()
+
+
+def test_a_seed_breaks_the_same_again() -> None:
+    assert list(islice(rounds(5), 50)) == list(islice(rounds(5), 50))
+    assert list(islice(rounds(5), 50)) != list(islice(rounds(6), 50))
+
+
+def test_every_process_and_group_has_its_turn() -> None:
+    faults = [fault for one in islice(rounds(1), 400) for fault in one.faults]
+    assert {fault.group for fault in faults} == set(GROUPS)
+    assert {fault.target for fault in faults} >= {*PROCESSES, "kafka", "postgres"}
+    assert all(fault.point in POINTS[fault.target] for fault in faults if fault.point is not None)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_can_be_chosen(group: Group) -> None:
+    assert {fault.group for one in islice(rounds(1, [group]), 30) for fault in one.faults} == {group}
+
+
+def test_a_target_suffers_one_fault_at_a_time() -> None:
+    for one in islice(rounds(3), 200):
+        targets = [fault.target for fault in one.faults]
+        assert len(targets) == len(set(targets))
+
+
+def test_a_mutant_runs_only_where_it_belongs_and_has_its_moment() -> None:
+    for name, mutant in MUTANTS.items():
+        assert "chaos.mutant" in command(name, mutant.kinds[0], "x")
+        assert "chaos.mutant" not in command(name, "ticketing-api", "ticketing-api")
+        assert next(plan(1, name, ())).faults == mutant.moment
+    assert list(plan(1, None, ())) == []
+
+
+def test_the_log_tells_how_each_operation_ended(tmp_path: Path) -> None:
+    records = Records(tmp_path / "log" / "campaign.jsonl")
+    for act, ends in enumerate([["acknowledged"], ["failed"], ["unknown"], [], ["unknown", "acknowledged"]]):
+        records.write("asked", act=act, kind="answer", channel="slack:C1", text=f"a{act}", ticket="T1")
+        for end in ends:
+            records.write(end, act=act, status=0, reply="r" if end == "acknowledged" else None)
+    records.write("recovered", faults=["kill kafka"], began=1.0, ended=2.0, seconds=None)
+    records.close()
+    found = operations(read(records.path))
+    assert [one.outcome for one in found] == ["acknowledged", "failed", "unknown", "unknown", "acknowledged"]
+    assert [one.replies for one in found] == [("r",), (), (), (), ("r",)]
+    (trouble,) = troubles(read(records.path))
+    assert trouble.faults == ("kill kafka",)
+
+
+def test_options_name_what_may_be_broken() -> None:
+    options = parse(["--seed", "3", "4", "--minutes", "2", "--faults", "processes,poison"])
+    assert (options.seeds, options.minutes, options.groups) == ((3, 4), 2.0, ("processes", "poison"))
+    assert parse(["--faults", "none"]).groups == ()
+    with pytest.raises(SystemExit):
+        parse(["--faults", "meteorites"])
