@@ -39,7 +39,6 @@ IMPATIENT = {"SLACK_TIMEOUT_SECONDS": "2", "TELEGRAM_TIMEOUT_SECONDS": "2", "SET
 """A doubtful send is looked into after three seconds, not fifteen."""
 SPARING = {"TRACE_SAMPLE_RATIO": "0"}
 KINDS = ("ingest-slack", "ingest-telegram", "ingest-worker", "router", "ticketing-api", "ticketing-worker", "notifier")
-REST_SECONDS = 180.0
 FAST = 100.0
 BREAKING = "breaking"
 LOGS = STATE / "chaos-logs"
@@ -83,7 +82,7 @@ async def campaign(seed: int, options: Options, progress: Progress) -> Campaign:
                 bot_id = stack.info.telegram.bot_token.partition(":")[0]
                 await watch(stack.info.postgres.dsn)
                 settled = await settle(hands, options.town, bot_id, options.speed)
-            nemesis = Nemesis(stack, Moments(stack, options.state / BREAKING), hands, log, records)
+            nemesis = Nemesis(stack, Moments(stack, options.state / BREAKING), hands, log, records, options.patience)
             actors = Actors(hands, settled, records)
             began = time.time()
             with progress.step(f"Seed {seed}: writing and breaking") as step:
@@ -98,7 +97,7 @@ async def campaign(seed: int, options: Options, progress: Progress) -> Campaign:
                     await breaking
                     count = await writing
                     step.update("coming to rest")
-                    under_way = await _rest(stack, hands, log)
+                    under_way = await _rest(stack, hands, log, options.patience)
             seconds = time.time() - began
             with progress.step(f"Seed {seed}: checking"):
                 facts = await gather(seed, stack.info, settled, hands, log, records.path, under_way)
@@ -125,13 +124,13 @@ async def _aside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
                 raise result
 
 
-async def _rest(stack: Stack, hands: Hands, log: Log) -> str | None:
+async def _rest(stack: Stack, hands: Hands, log: Log, patience: float) -> str | None:
     """Wait until nothing is under way; what still is when it takes too long."""
     for call in (hands.slack, hands.telegram):
         await call("DELETE", "/faults")
     await hands.slack("PATCH", "/settings", {"speed": FAST})
     await hands.telegram("PUT", "/clock", {"scale": FAST})
-    deadline = time.monotonic() + REST_SECONDS
+    deadline = time.monotonic() + patience
     while (problem := await _problem(stack, hands, log)) is not None:
         if time.monotonic() > deadline:
             return problem

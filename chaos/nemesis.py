@@ -31,7 +31,6 @@ NORMAL = 40
 platforms' limits and aren't counted.
 """
 LOOK_SECONDS = 0.25
-PATIENCE_SECONDS = 90.0
 _SEND, _EVENTS = "chat.postMessage", "events"
 _PLATFORMS: dict[str, dict[str, Any]] = {
     "slack answer lost": {"target": _SEND, "kind": "drop", "effect": True, "probability": 0.5},
@@ -57,8 +56,11 @@ _PLATFORMS: dict[str, dict[str, Any]] = {
 class Nemesis:
     """One for a campaign."""
 
-    def __init__(self, stack: Stack, moments: Moments, hands: Hands, log: Log, records: Records) -> None:
+    def __init__(
+        self, stack: Stack, moments: Moments, hands: Hands, log: Log, records: Records, patience: float
+    ) -> None:
         self._stack = stack
+        self._patience = patience
         self._moments = moments
         self._hands = hands
         self._log = log
@@ -152,7 +154,7 @@ class Nemesis:
     async def recovered(self) -> float | None:
         """Seconds until every process is ready and no more is under way than normal; None when it takes too long."""
         began = time.monotonic()
-        while time.monotonic() - began < PATIENCE_SECONDS:
+        while time.monotonic() - began < self._patience:
             total = await self.under_way()
             if total is not None and total <= NORMAL and await self._all_ready():
                 return round(time.monotonic() - began, 2)

@@ -18,13 +18,16 @@ RESULTS = ROOT / "bench" / "chaos-results.json"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """A campaign for each seed. `rate` is acts a second; the platforms' waits pass `speed` times as fast."""
+    """A campaign for each seed. `rate` is acts a second; the platforms' waits pass `speed` times as fast;
+    `patience` is for how many seconds recovery and rest are waited for.
+    """
 
     seeds: tuple[int, ...] = (1,)
     minutes: float = 3.0
     groups: tuple[Group, ...] = GROUPS
     rate: float = 25.0
     speed: float = 10.0
+    patience: float = 120.0
     mutant: str | None = None
     results: Path | None = None
     state: Path = STATE / "chaos"
@@ -44,6 +47,8 @@ def parse(arguments: Sequence[str]) -> Options:
     chosen = {name: value for name in named if (value := getattr(given, name)) is not None}
     if given.seed:
         chosen["seeds"] = tuple(given.seed)
+    if given.mutant is not None:
+        chosen["patience"] = 15.0  # what it breaks may never come to rest
     if given.faults is not None:
         groups = tuple(one for one in given.faults.split(",") if one and one != "none")
         if unknown := set(groups) - set(GROUPS):
