@@ -54,6 +54,8 @@ class Backfill:
         request = ReadHistory.model_validate(job.payload)
         async with self._database.transaction() as connection:
             since = request.since or await self._silent_since(connection, request)
+        if since is None:
+            log.info("no gap, nothing is read", platform=request.platform.value)
         if since is None or request.platform is not Platform.SLACK:
             if since is not None:
                 _report_telegram(request, since)
