@@ -56,7 +56,7 @@ CREATE TABLE reading_finds (
     ordinal bigint NOT NULL,
     rank smallint NOT NULL,
     type text NOT NULL,
-    event jsonb NOT NULL,
+    event text NOT NULL,
     PRIMARY KEY (channel_key, event_id)
 );
 CREATE INDEX reading_finds_order ON reading_finds (channel_key, ordinal, rank);

@@ -54,11 +54,8 @@ class Backfill:
         request = ReadHistory.model_validate(job.payload)
         async with self._database.transaction() as connection:
             since = request.since or await self._silent_since(connection, request)
-        if since is None:
-            log.info("no gap, nothing is read", platform=request.platform.value)
-        if since is None or request.platform is not Platform.SLACK:
-            if since is not None:
-                _report_telegram(request, since)
+        if since is None or self._slack is None or request.platform is not Platform.SLACK:
+            _report(request, since)
             async with self._database.transaction() as connection:
                 await jobs.done(connection, job)
             return
@@ -119,13 +116,13 @@ class Backfill:
             async with self._database.transaction() as connection:
                 await readings.end_threads(connection, reading)
                 await readings.again(connection, reading)
-                await jobs.postpone(connection, job, 0)
+                await jobs.go_on(connection, job)
         except Gone as error:
             log.warning("a channel's history can't be read", channel=reading.channel.key, reason=str(error))
             async with self._database.transaction() as connection:
                 await readings.end_threads(connection, reading)
                 await readings.advance(connection, reading, Stage.THREADS)
-                await jobs.postpone(connection, job, 0)
+                await jobs.go_on(connection, job)
 
     async def _history(self, job: Job, reading: Reading) -> None:
         page = await self._reads().history(reading.channel, reading.oldest, reading.cursor)
@@ -134,7 +131,7 @@ class Backfill:
         await fault_point("backfill.read")
         async with self._database.transaction() as connection:
             stage = Stage.HISTORY if page.cursor else Stage.PROBE
-            await jobs.postpone(connection, job, 0)
+            await jobs.go_on(connection, job)
             if not await readings.advance(connection, reading, stage, cursor=page.cursor, lowest=lowest):
                 return
             await self._compare(connection, reading, found)
@@ -158,7 +155,7 @@ class Backfill:
         if doubtful and not await self._reads().shows_anything_before(reading.channel, reading.oldest):
             missing = [key for key in missing if key not in doubtful]
         async with self._database.transaction() as connection:
-            await jobs.postpone(connection, job, 0)
+            await jobs.go_on(connection, job)
             if await readings.advance(connection, reading, Stage.THREADS, lowest=shown_from):
                 await self._deleted(connection, reading, missing)
 
@@ -174,7 +171,7 @@ class Backfill:
         found = await self._shown(reading, page)
         await fault_point("backfill.read")
         async with self._database.transaction() as connection:
-            await jobs.postpone(connection, job, 0)
+            await jobs.go_on(connection, job)
             if not await readings.advance(connection, reading, Stage.THREADS, lowest=reading.lowest):
                 return
             await self._compare(connection, reading, found)
@@ -216,7 +213,7 @@ class Backfill:
             kinds = Counter(type(event) for event in events)
             await readings.count(connection, reading, kinds[MessagePosted], kinds[MessageEdited], kinds[MessageDeleted])
             await outbox.add(connection, [_row(event) for event in events])
-            await jobs.postpone(connection, job, 0)
+            await jobs.go_on(connection, job)
         for event in events:
             metrics.backfilled_events.labels("slack", event.TYPE).inc()
         await fault_point("backfill.published")
@@ -225,7 +222,7 @@ class Backfill:
     async def _end(self, job: Job, reading: Reading) -> None:
         async with self._database.transaction() as connection:
             left = await readings.end(connection, reading)
-            await (jobs.postpone(connection, job, 0) if left is None else jobs.done(connection, job))
+            await (jobs.go_on(connection, job) if left is None else jobs.done(connection, job))
         if left is None:
             return
         metrics.backfill_channels.labels("slack").set(left)
@@ -257,9 +254,18 @@ def _row(event: ChatEvent) -> outbox.OutboxRow:
         return outbox.row(event, source=SOURCE, time=event.received_at, traceparent=span.traceparent)
 
 
-def _report_telegram(request: ReadHistory, since: datetime) -> None:
-    """Telegram has no history for bots. It keeps updates for 24 hours and hands them out by itself."""
+def _report(request: ReadHistory, since: datetime | None) -> None:
+    """There is no gap, or nothing can be read. Telegram has no history for bots: it keeps updates for 24 hours and
+    hands them out by itself.
+    """
+    if since is None:
+        log.info("no gap, nothing is read", platform=request.platform.value)
+        return
     gap = request.requested_at - since
+    if request.platform is Platform.SLACK:
+        metrics.gaps.labels("slack", "unreadable").inc()
+        log.error("history can't be read: SLACK_BOT_TOKEN is not set", since=since, seconds=gap.total_seconds())
+        return
     lost = gap > TELEGRAM_KEEPS
     metrics.gaps.labels("telegram", "too_long" if lost else "caught_up").inc()
     say = log.warning if lost else log.info

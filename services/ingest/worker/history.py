@@ -14,7 +14,7 @@ from contracts.chat import Channel
 from contracts.chat_events_v1 import ChatEvent, MessageDeleted, MessageEdited, MessagePosted
 from contracts.keys import MessageKey
 from services.ingest.slack.parse import parse
-from services.ingest.worker.known import Known, content_of, ordinal_at
+from services.ingest.worker.known import Known, content_of, is_ts, ordinal_at
 
 Json = dict[str, Any]
 
@@ -45,10 +45,11 @@ class Shown:
 
 
 def shown(message: Json, envelope: Json, channel: Channel, read_at: datetime) -> Shown:
-    """Raises what `parse` does on a message that breaks its own shape."""
-    native, ts = keys.native_channel(channel.key), str(message["ts"])
+    """Raises what `parse` does on a message that breaks its own shape, ValueError on one that no record can hold."""
+    native, ts = keys.native_channel(channel.key), message["ts"]
+    if not is_ts(ts):
+        raise ValueError("a message's ts has another form")
     key = keys.message_key(channel.key, ts)
-    keys.ordinal(key)
     tombstone = message.get("subtype") == "tombstone"
     at = f"{read_at.timestamp():.6f}" if tombstone else ts
     events: list[Json] = [] if tombstone else [{**message, "channel": native, "event_ts": ts}]
@@ -58,6 +59,8 @@ def shown(message: Json, envelope: Json, channel: Channel, read_at: datetime) ->
     found = [record for event in events for record in parse({**envelope, "event": event}, read_at).records]
     read = {"backfilled": True, "channel": channel}
     posted = any(isinstance(record, MessagePosted) for record in found)
+    for record in found:
+        record.model_dump_json()
     return Shown(
         key,
         tuple(
@@ -111,7 +114,7 @@ def threads(messages: Iterable[Json], since: datetime, oldest: datetime) -> list
     found: dict[str, bool] = {}
     for message in messages:
         thread = message.get("thread_ts")
-        if not isinstance(thread, str):
+        if not isinstance(thread, str) or not is_ts(thread):
             continue
         is_root = thread == message.get("ts")
         last = message.get("latest_reply") if is_root else message.get("ts")
@@ -129,7 +132,4 @@ def lowest(messages: Iterable[Json], before: int | None) -> int | None:
 
 def _ordinal(ts: object) -> int:
     """0 for what is no ts."""
-    try:
-        return keys.ordinal(f"x:{ts}")
-    except ValueError:
-        return 0
+    return keys.ordinal(f":{ts}") if is_ts(ts) else 0

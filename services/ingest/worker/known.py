@@ -81,7 +81,7 @@ def known_from(event: ChatEvent) -> Known | None:
         event, MessagePosted | MessageEdited | MessageDeleted
     ):
         return None
-    if not _TS.fullmatch(keys.message_id_of(event.message_key)):
+    if not is_ts(keys.message_id_of(event.message_key)):
         return None
     if isinstance(event, MessagePosted):
         return Known(event.message_key, event.thread, content_of(event.text, event.attachments))
@@ -153,6 +153,11 @@ async def is_deleted(connection: Connection, key: MessageKey) -> bool:
 async def prune(connection: Connection, before: datetime) -> None:
     """Forget some of the messages older than a time."""
     await connection.execute(PRUNE, ordinal_at(before), PRUNED_AT_ONCE)
+
+
+def is_ts(value: object) -> bool:
+    """Whether it has the form of a message's id in Slack; then its ordinal fits the database."""
+    return isinstance(value, str) and _TS.fullmatch(value) is not None
 
 
 def key_at(channel: ChannelKey, ordinal: int) -> MessageKey:

@@ -52,7 +52,7 @@ END_THREADS = "DELETE FROM reading_threads WHERE channel_key = $1"
 
 KEEP = """
 INSERT INTO reading_finds (channel_key, event_id, ordinal, rank, type, event)
-SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::smallint[], $5::text[], $6::jsonb[])
+SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::smallint[], $5::text[], $6::text[])
 ON CONFLICT (channel_key, event_id) DO NOTHING
 """
 TAKE = """

@@ -174,13 +174,43 @@ async def test_a_cursor_that_slack_has_forgotten_begins_the_pages_anew(worker: W
 
 async def test_one_odd_message_hides_no_other(worker: Worker) -> None:
     await worker.asked(since=NOW - 30 * MINUTE)
-    worker.slack.pages = [Page([{"ts": "odd"}, {**message(2), "files": 7}, message(1)], None)]
+    odd = [
+        {"ts": "odd"},
+        {"subtype": "tombstone", "ts": "99999999999999999999.000000"},
+        {**message(2), "files": 7},
+        {**message(3), "files": [{"id": "F1", "name": "half of a pair \ud800"}]},
+        {**message(5), "thread_ts": "\x00", "latest_reply": "9" * 30, "reply_count": 1},
+    ]
+    whole = {**message(1), "files": [{"id": "F1", "name": "nothing \x00 at all"}]}
+    worker.slack.pages = [Page([*odd, whole], None)]
     await worker.steps()
     reading = await worker.reading()
     assert reading is not None
     async with worker.database.transaction() as connection:
         found = await readings.take(connection, reading, 10)
-    assert [event.occurred_at for event in found] == [NOW - MINUTE]
+    assert [event.occurred_at for event in found] == [NOW - 5 * MINUTE, NOW - MINUTE]
+
+
+async def test_a_failing_slack_is_asked_again_for_ever_and_a_success_forgets_the_failures(worker: Worker) -> None:
+    await worker.asked(since=NOW - 30 * MINUTE)
+    pool = worker.database.pool
+    await pool.execute("UPDATE jobs SET attempts = 5000")
+    async with worker.database.transaction() as connection:
+        (job,) = await jobs.take(connection, 1)
+        await jobs.postpone(connection, job)
+    pause = await pool.fetchval("SELECT due_at - now() FROM jobs")
+    assert pause <= timedelta(seconds=jobs.LONGEST_PAUSE_SECONDS)
+    await pool.execute("UPDATE jobs SET due_at = now()")
+    worker.slack.pages = [Page([message(1)], "more")]
+    await worker.steps()
+    assert await pool.fetchval("SELECT attempts FROM jobs") == 0
+
+
+async def test_without_a_token_a_gap_is_reported_and_nothing_waits_for_one(worker: Worker) -> None:
+    worker.backfill = Backfill(worker.database, None, after=5 * MINUTE, look_back=LOOK_BACK)
+    await worker.hears(60)
+    await worker.asked(only_after_gap=True)
+    assert await worker.database.pool.fetchval("SELECT count(*) FROM jobs") == 0
 
 
 async def test_a_gap_that_telegram_may_not_bridge_is_reported(worker: Worker) -> None:
