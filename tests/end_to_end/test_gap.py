@@ -80,6 +80,8 @@ async def _gap(town: Town, fallen_at: str | None) -> None:
     await town.stack.start_process("ingest-slack")
     if fallen_at is not None:
         await town.faults.fallen("ingest-worker", fallen_at)
+        async with town.database() as connection:  # what it had in hand would be due after a minute
+            await connection.execute("UPDATE ingest.jobs SET due_at = now()")
         await town.faults.mend("ingest-worker")
     await new.in_ticket()
     await old.in_ticket()
