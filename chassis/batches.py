@@ -119,7 +119,8 @@ class Batches:
     ) -> Outcome:
         """One savepoint a record: those that fail for their data are dead-lettered, with `bury_all` all that fail.
 
-        Raises the first other error; then nothing has happened.
+        With `bury_all` a failure has to show twice: it may come from what another transaction wrote meanwhile, and the
+        second time sees that. Raises the first other error; then nothing has happened.
         """
         begun = time.perf_counter()
         raws = {(raw.topic, raw.partition, raw.offset): raw for batch in polled.values() for raw in batch}
@@ -129,18 +130,17 @@ class Batches:
             records, culprits = _behind_fence(polled, claimed, records, culprits)
             fine: list[Record] = []
             for record in records:
-                try:
-                    async with connection.transaction():
-                        await self._handle([record], connection)
-                except Exception as error:
-                    fate = fate_of(error)
-                    if fate is not Fate.DATA and not (bury_all and fate is Fate.POISON):
-                        raise
-                    number = attempts.get(TopicPartition(record.topic, record.partition), Attempt()).number
-                    raw = raws[record.topic, record.partition, record.offset]
-                    culprits.append(Culprit(raw, error, number))
-                else:
+                error = await self._failure(record, connection)
+                if error is not None and bury_all and fate_of(error) is Fate.POISON:
+                    error = await self._failure(record, connection)
+                if error is None:
                     fine.append(record)
+                    continue
+                fate = fate_of(error)
+                if fate is not Fate.DATA and not (bury_all and fate is Fate.POISON):
+                    raise error
+                number = attempts.get(TopicPartition(record.topic, record.partition), Attempt()).number
+                culprits.append(Culprit(raws[record.topic, record.partition, record.offset], error, number))
             await self._conclude(connection, claimed, culprits)
         return await self._committed(begun, claimed, fine, culprits)
 
@@ -157,6 +157,15 @@ class Batches:
         return await self._committed(begun, claimed, [], culprits)
 
     # --- the parts of a transaction --------------------------------------------------------------------------------
+
+    async def _failure(self, record: Record, connection: Connection) -> Exception | None:
+        """Handle one record in a savepoint: what it failed with, undone, or None."""
+        try:
+            async with connection.transaction():
+                await self._handle([record], connection)
+        except Exception as error:  # noqa: BLE001 - the caller decides by its fate
+            return error
+        return None
 
     async def _claim(
         self, connection: Connection, polled: Polled, fetched_from: Mapping[TopicPartition, int]

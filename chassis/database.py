@@ -123,6 +123,6 @@ async def hold(connection: Connection, names: Iterable[str]) -> None:
 async def _nothing_to_reset(_: Connection) -> None:
     """The default reset costs a round trip per transaction, and nothing here changes a session.
 
-    Settings are fixed at the connect, advisory locks end with their transaction, there is no LISTEN; open transactions
+    Settings are fixed at the connect, there are no advisory locks beyond a transaction and no LISTEN; open transactions
     are rolled back by their context managers.
     """

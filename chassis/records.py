@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
 
@@ -18,8 +18,7 @@ Raw: TypeAlias = "ConsumerRecord[bytes, bytes]"
 Decode: TypeAlias = Callable[[str, Iterable[Any], bytes | None], Envelope[RecordModel]]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """`envelope` is None for a tombstone of a compacted topic (and for consumers that read raw records)."""
 
     topic: str

@@ -25,9 +25,12 @@ def load(file: Path) -> Any:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         fail(f"{file} is not YAML: {error}")
     try:
-        Policy.model_validate(document)
+        Policy.to_apply(document)
     except ValidationError as error:
-        faults = [f"  {'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()]
+        faults = [
+            f"  {'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        ]
         fail("\n".join([f"{file} is not a policy:", *faults]), "docs/policy.md describes every field.")
     return document
 

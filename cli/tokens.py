@@ -10,6 +10,7 @@ from cli.database import run
 from cli.environment import database_url
 from cli.failure import fail
 from cli.output import show_table
+from contracts.labels import label
 
 T = TypeVar("T")
 app = typer.Typer(help="Create, list and revoke the ticketing API's tokens.", no_args_is_help=True)
@@ -38,6 +39,10 @@ def create(
     """Create a token and print it. It is shown this once: only its digest is kept."""
     from services.ticketing import tokens
 
+    try:
+        label(name)
+    except ValueError as error:
+        fail(f"The name {error}.", "Give it a name of one line.")
     if role not in list(tokens.Scope):
         fail(f"There is no role {role!r}.", f"Roles: {', '.join(tokens.Scope)}.")
     try:

@@ -19,12 +19,17 @@ class ReplySource(StrEnum):
 
 
 class ReplyInstruction(RecordModel):
-    """`instruction_id` names this instruction; `delivery_id` is the reply's id and stays the same for its edits."""
+    """`instruction_id` names this instruction; `delivery_id` is the reply's id and stays the same for its edits.
+
+    `channel_key` is the key that the conversation began with, for its life: all that is said about its replies stays in
+    order, also when the channel moves. `moved_to` is the channel's key now, once it has moved.
+    """
 
     instruction_id: str
     delivery_id: str
     channel_key: ChannelKey
     requested_at: AwareDatetime
+    moved_to: ChannelKey | None = None
 
     @property
     def record_id(self) -> str:

@@ -6,7 +6,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -26,8 +26,7 @@ class ContractError(ValueError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope(Generic[T_co]):
+class Envelope(NamedTuple, Generic[T_co]):
     """A decoded record. `time` is when the fact happened, `traceparent` the context it was published under."""
 
     id: str

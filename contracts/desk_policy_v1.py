@@ -1,14 +1,17 @@
 """`desk.policy.v1`: the rules by which the router decides, published whole; compacted under one key.
 
-The document is strict: an unknown field is an error, so that a misspelt rule is not silently ignored.
+The document is strict: an unknown field is an error, so that a misspelt rule is not silently ignored. Rules about the
+words in it hold when it is applied (`to_apply`): one that was applied before they were made stays readable.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
+from contracts import labels
 from contracts.base import RecordModel
 from contracts.chat import ChannelType
 from contracts.durations import Duration
@@ -18,6 +21,26 @@ from contracts.ticket_events_v1 import Priority
 
 class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_APPLYING = "applying"
+
+
+def _when_applied(check: Callable[[str], str]) -> AfterValidator:
+    def checked(text: str, info: ValidationInfo) -> str:
+        return check(text) if info.context == _APPLYING else text
+
+    return AfterValidator(checked)
+
+
+def _text(text: str) -> str:
+    labels.plain(text.translate({ord(character): None for character in "\t\n\r"}))
+    return text
+
+
+Label = Annotated[str, _when_applied(labels.label)]
+Plain = Annotated[str, _when_applied(labels.plain)]
+Text = Annotated[str, _when_applied(_text)]
 
 
 class OpenOn(StrEnum):
@@ -34,13 +57,13 @@ class Rules(Strict):
     """What applies in a channel once the matching overrides are laid over the defaults."""
 
     open_on: OpenOn = OpenOn.MESSAGE
-    keywords: tuple[str, ...] = Field(default=(), description="words that open a ticket where open_on is keyword")
+    keywords: tuple[Plain, ...] = Field(default=(), description="words that open a ticket where open_on is keyword")
     continue_within: Duration = timedelta(minutes=3)
     reopen_within: Duration = timedelta(hours=72)
-    queue: str = Field(default="support", min_length=1)
+    queue: Label = Field(default="support", min_length=1)
     priority: Priority = Priority.NORMAL
-    tags: tuple[str, ...] = ()
-    bots: tuple[str, ...] = Field(
+    tags: tuple[Label, ...] = ()
+    bots: tuple[Plain, ...] = Field(
         default=(), description="other bots whose messages count as a customer's: person keys or Slack bot ids"
     )
 
@@ -49,9 +72,9 @@ class Match(Strict):
     """Which channels an override is for. All given fields must match; patterns are shell-like (`course-*`)."""
 
     platform: Platform | None = None
-    workspace: str | None = None
-    channel: str | None = Field(default=None, description="pattern for the channel key")
-    name: str | None = Field(default=None, description="pattern for the channel's name")
+    workspace: Plain | None = None
+    channel: Plain | None = Field(default=None, description="pattern for the channel key")
+    name: Plain | None = Field(default=None, description="pattern for the channel's name")
     type: ChannelType | None = None
 
     @model_validator(mode="after")
@@ -66,13 +89,13 @@ class Override(Strict):
 
     match: Match
     open_on: OpenOn | None = None
-    keywords: tuple[str, ...] | None = None
+    keywords: tuple[Plain, ...] | None = None
     continue_within: Duration | None = None
     reopen_within: Duration | None = None
-    queue: str | None = Field(default=None, min_length=1)
+    queue: Label | None = Field(default=None, min_length=1)
     priority: Priority | None = None
-    tags: tuple[str, ...] | None = None
-    bots: tuple[str, ...] | None = None
+    tags: tuple[Label, ...] | None = None
+    bots: tuple[Plain, ...] | None = None
 
 
 class AutomaticAnswer(Strict):
@@ -82,12 +105,12 @@ class AutomaticAnswer(Strict):
     """
 
     name: str = Field(min_length=1, pattern=r"^[a-z0-9_-]+$")
-    text: str = Field(min_length=1, description="CommonMark")
-    words: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
+    text: Text = Field(min_length=1, description="CommonMark")
+    words: tuple[Plain, ...] = ()
+    commands: tuple[Plain, ...] = ()
     opens_ticket: bool = True
     match: Match | None = None
-    description: str | None = Field(default=None, max_length=256, description="shown in the bot's command list")
+    description: Plain | None = Field(default=None, max_length=256, description="shown in the bot's command list")
 
     @model_validator(mode="after")
     def _fires(self) -> "AutomaticAnswer":
@@ -102,6 +125,11 @@ class Policy(Strict):
     defaults: Rules = Rules()
     overrides: tuple[Override, ...] = ()
     answers: tuple[AutomaticAnswer, ...] = ()
+
+    @classmethod
+    def to_apply(cls, document: Any) -> "Policy":
+        """A document that somebody wants to apply. Raises ValidationError."""
+        return cls.model_validate(document, context=_APPLYING)
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Policy":

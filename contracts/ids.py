@@ -14,12 +14,10 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 def _digest(*parts: str) -> str:
     """26 characters, 128 bits, lower case. Parts are length-prefixed, so that no two lists of parts collide."""
-    digest = hashlib.sha256()
-    for part in parts:
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(4, "big"))
-        digest.update(encoded)
-    number = int.from_bytes(digest.digest()[:16], "big") << 2  # 130 bits: 26 characters of base 32 (RFC 4648)
+    encoded = [part.encode() for part in parts]
+    prefixed = b"".join([len(one).to_bytes(4, "big") + one for one in encoded])
+    digest = hashlib.sha256(prefixed).digest()
+    number = int.from_bytes(digest[:16], "big") << 2  # 130 bits: 26 characters of base 32 (RFC 4648)
     return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 

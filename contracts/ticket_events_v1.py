@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 from contracts import ids
 from contracts.base import Model, RecordModel
 from contracts.chat import Place
-from contracts.keys import MessageKey, PersonKey, PlaceKey
+from contracts.keys import ChannelKey, MessageKey, PersonKey, PlaceKey
 
 
 class Status(StrEnum):
@@ -86,10 +86,15 @@ class Requester(Model):
 
 
 class Conversation(Model):
-    """The messages of one ticket in one place."""
+    """The messages of one ticket in one place.
+
+    `replies_key` is the key of its replies on `chat.replies.v1` where that isn't its channel's: it began before the
+    channel moved.
+    """
 
     id: str
     place: Place
+    replies_key: ChannelKey | None = None
 
 
 class Ping(Model):

@@ -67,7 +67,7 @@ function said(name, value, agents) {
   if (value === null || value === undefined || value === "") return "none";
   if (name.startsWith("delivery")) return DELIVERIES[value] ?? value;
   if (name === "status") return STATUSES[value] ?? value;
-  if (name.startsWith("assignee")) return agents.find((agent) => agent.id === value)?.name ?? String(value);
+  if (name === "assignee") return agents.find((agent) => agent.id === value)?.name ?? String(value);
   if (Array.isArray(value)) return value.every((one) => typeof one === "string") ? value.join(", ") || "none" : null;
   return typeof value === "object" ? null : String(value).slice(0, 80);
 }

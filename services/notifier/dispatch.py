@@ -20,6 +20,7 @@ from chassis.clock import Clock
 from chassis.database import Database
 from chassis.errors import Fate, fate_of
 from chassis.logs import get_logger
+from contracts.keys import ChannelKey
 from services.notifier import handle, limits, shared_limits
 from services.notifier.ledger import leases
 from services.notifier.ledger.leases import Candidate, Lease
@@ -149,10 +150,11 @@ class Dispatcher:
         self._closed_buckets |= {name: now + wait for name, wait in granted.closed.items()}
         leased = {lease.operation.instruction_id for lease in granted.leases}
         for one in chosen:
-            if one.instruction_id not in leased and limits.counts(one.channel_key, one.errand):
-                self._limits.give_back(one.channel_key)
+            if one.instruction_id not in leased and limits.counts(one.channel, one.errand):
+                self._limits.give_back(one.channel)
+        channels = {one.instruction_id: one.channel for one in chosen}
         for lease in granted.leases:
-            self._start(lease, now)
+            self._start(lease, channels[lease.operation.instruction_id], now)
         if granted.leases:
             self._committed()
         # What was found and not leased is looked at again without what closed meanwhile; in the end nothing is found.
@@ -167,27 +169,27 @@ class Dispatcher:
             self._waiting_since.clear()
         for one in found:
             self._waiting_since.setdefault(one.instruction_id, now)
-            if len(chosen) == room or one.channel_key in channels or self._limits.wait(one.channel_key, now) > 0:
+            if len(chosen) == room or one.channel in channels or self._limits.wait(one.channel, now) > 0:
                 continue
-            channels.add(one.channel_key)
+            channels.add(one.channel)
             chosen.append(one)
-            if limits.counts(one.channel_key, one.errand):
-                self._limits.take(one.channel_key)
+            if limits.counts(one.channel, one.errand):
+                self._limits.take(one.channel)
         return chosen
 
-    def _start(self, lease: Lease, now: float) -> None:
+    def _start(self, lease: Lease, counted_for: ChannelKey, now: float) -> None:
         platform = lease.place.channel.platform
         since = self._waiting_since.pop(lease.operation.instruction_id, now)
         waited = max(0.0, now - since)
         metrics.rate_limit_wait.labels(platform, "channel").observe(waited)
         task = asyncio.create_task(self._worker.carry_out(lease, now, waited))
         self._tasks.add(task)
-        task.add_done_callback(functools.partial(self._ended, lease))
+        task.add_done_callback(functools.partial(self._ended, lease, counted_for))
 
-    def _ended(self, lease: Lease, task: asyncio.Task[None]) -> None:
+    def _ended(self, lease: Lease, counted_for: ChannelKey, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if limits.counts(lease.entry.channel_key, lease.errand):
-            self._limits.ended(lease.entry.channel_key, self._clock.monotonic())
+        if limits.counts(counted_for, lease.errand):
+            self._limits.ended(counted_for, self._clock.monotonic())
         error = None if task.cancelled() else task.exception()
         if error is not None:
             # The lease stands, and its end brings the operation back, as after a death of the process.

@@ -12,7 +12,8 @@ from chassis.database import Connection
 from chassis.errors import DataError
 from chassis.records import Record
 from contracts.chat_replies_v1 import PostReply, ReplyInstruction
-from services.notifier.ledger import instructions, receipts, store
+from contracts.keys import ChannelKey
+from services.notifier.ledger import aliases, instructions, receipts, store
 from services.notifier.ledger.entry import Entry
 
 CLAIM = """
@@ -35,10 +36,14 @@ async def handle(records: Sequence[Record], connection: Connection) -> None:
     fresh = {row["instruction_id"] for row in claimed}
     entries = await store.lock(connection, {data.delivery_id for _, data in given if data.instruction_id in fresh})
     at: datetime = await connection.fetchval(NOW)
+    moved: dict[ChannelKey, ChannelKey] = {}
     for number, (record, data) in enumerate(given):
         if data.instruction_id in fresh:
+            if data.moved_to is not None:
+                moved[data.channel_key] = data.moved_to
             fresh.discard(data.instruction_id)
             _apply(entries, record, data, at + timedelta(microseconds=number))  # so that order survives sorting
+    await aliases.learn(connection, moved)
     await store.write(connection, entries.values())
     await receipts.write(connection, entries.values())
 

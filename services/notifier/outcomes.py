@@ -105,6 +105,9 @@ class Sender(Protocol):
     timeout: float
     """Seconds after which a call is given up."""
 
+    keeps_messages: bool
+    """Whether messages keep their ids when their channel gets another."""
+
     async def open(self) -> None: ...
     def render(self, text: str, mentions: Sequence[object]) -> list[Content]: ...
     async def post(self, target: Target, content: Content) -> PostOutcome: ...

@@ -1,7 +1,7 @@
 """Deliveries can be paused, for one channel or altogether. A call that has begun is finished; nothing new begins.
 
 The dispatcher reads the table with every look at the ledger, at least once a second. Nothing is lost meanwhile:
-instructions go on into the ledger and wait there.
+instructions go on into the ledger and wait there. A paused channel stays paused under every key it gets.
 """
 
 from __future__ import annotations
@@ -17,10 +17,15 @@ PAUSE = """
 INSERT INTO pauses (scope, reason, paused_by) VALUES ($1, $2, $3)
 ON CONFLICT (scope) DO UPDATE SET reason = excluded.reason, paused_by = excluded.paused_by"""
 RESUME = "DELETE FROM pauses WHERE scope = $1 RETURNING true"
+# The keys that paused channels have now.
+SCOPES = """
+SELECT coalesce(m.moved_to, s.scope) AS scope FROM pauses s LEFT JOIN channel_aliases m ON m.channel_key = s.scope"""
 LIST = """
 SELECT p.scope, p.reason, p.paused_by, p.paused_at,
-       (SELECT count(*) FROM operations o WHERE o.state IN ('queued', 'sending') AND p.scope IN ('*', o.channel_key))
-  FROM pauses p ORDER BY p.paused_at"""
+       (SELECT count(*) FROM operations o LEFT JOIN channel_aliases a ON a.channel_key = o.channel_key
+         WHERE o.state IN ('queued', 'sending')
+           AND (p.scope = '*' OR coalesce(a.moved_to, o.channel_key) = coalesce(m.moved_to, p.scope)))
+  FROM pauses p LEFT JOIN channel_aliases m ON m.channel_key = p.scope ORDER BY p.paused_at"""
 
 
 @dataclass(frozen=True, slots=True)

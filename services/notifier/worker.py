@@ -20,7 +20,7 @@ from chassis.database import Database
 from chassis.faults import fault_point
 from chassis.logs import bound, get_logger
 from contracts.chat_receipts_v1 import DeliveryError, DeliveryState, Operation
-from contracts.keys import MessageKey, Platform
+from contracts.keys import MessageKey, Platform, message_id_of, message_key
 from services.notifier import shared_limits
 from services.notifier.ledger import leases
 from services.notifier.ledger.instructions import UNSEEN
@@ -226,9 +226,9 @@ class Worker:
                     return await sender.find(target, lease.since.timestamp())
                 return await sender.post(target, content)
             case Update(key=key, content=content):
-                return await sender.update(key, content)
+                return await sender.update(_now(lease, sender, key), content)
             case Remove(key=key):
-                return await sender.remove(key)
+                return await sender.remove(_now(lease, sender, key))
 
     def _settlement(self, lease: Lease, call: _Call, outcome: CallOutcome) -> Settlement:
         """What an outcome does to the ledger."""
@@ -273,8 +273,8 @@ class Worker:
         now = self._clock.monotonic()
         workspace = f"{lease.place.channel.platform}:{lease.place.channel.workspace}"
         if lease.place.channel.platform is Platform.TELEGRAM:
-            others = self._limits.held(now) - {lease.entry.channel_key}
-            self._limits.hold(lease.entry.channel_key, outcome.held_seconds, now)
+            others = self._limits.held(now) - {lease.channel}
+            self._limits.hold(lease.channel, outcome.held_seconds, now)
             if not any(other.startswith(f"{workspace}:") for other in others):
                 return
         async with self._database.transaction() as connection:
@@ -319,6 +319,12 @@ def _without_call(lease: Lease, contents: Sequence[Content]) -> Settlement | Non
     if kind is Operation.POST and not contents and not entry.withdrawn:
         return Settlement(Event.REFUSED, EMPTY)
     return None
+
+
+def _now(lease: Lease, sender: Sender, key: MessageKey) -> MessageKey:
+    """The message as it is named now: its channel may have moved since it was posted."""
+    moved = lease.channel != lease.entry.channel_key and sender.keeps_messages
+    return message_key(lease.channel, message_id_of(key)) if moved else key
 
 
 def _done(call: _Call, part: tuple[int, MessageKey | None, int]) -> Settlement:

@@ -12,6 +12,7 @@ from contracts.base import RecordModel
 from contracts.chat_events_v1 import ChatEvent, MessagePosted
 from contracts.chat_replies_v1 import PostReply, ReplySource
 from contracts.chat_requests_v1 import ReadThread
+from contracts.keys import channel_of_place
 from contracts.ticket_commands_v1 import (
     CloseTicket,
     MoveChannel,
@@ -240,12 +241,17 @@ class _Render:
     # --- other topics ----------------------------------------------------------------------------------------------
 
     def _answer_posted(self, answer: d.Answer) -> PostReply:
-        """Its id is the delivery's: the same event and answer are posted once, however often they are decided."""
+        """Its id is the delivery's: the same event and answer are posted once, however often they are decided.
+
+        Its key is the one that the place began with, as it is of the conversation's other replies: they stay in order.
+        """
+        began, present = channel_of_place(answer.address.key), self._event.channel.key
         reply_id = ids.automatic_reply(self._event_id, answer.name)
         return PostReply(
             instruction_id=reply_id,
             delivery_id=reply_id,
-            channel_key=self._event.channel.key,
+            channel_key=began,
+            moved_to=None if began == present else present,
             requested_at=self._event.received_at,
             conversation_id=answer.conversation_id,
             place=self._place(answer.address),

@@ -18,29 +18,29 @@ from chassis.database import Connection, Database
 from contracts.chat import Person, Place
 from contracts.chat_receipts_v1 import DeliveryError, Operation
 from contracts.keys import ChannelKey, MessageKey
-from services.notifier import shared_limits
-from services.notifier.ledger import receipts, store
+from services.notifier import pauses, shared_limits
+from services.notifier.ledger import aliases, receipts, store
 from services.notifier.ledger.entry import Entry, OperationEntry, Part
 from services.notifier.ledger.instructions import PEOPLE
 from services.notifier.ledger.states import Event
-from services.notifier.pauses import EVERYTHING
 
 _HEAD = """
        o.state IN ('queued', 'sending') AND o.due_at <= clock_timestamp()
    AND NOT EXISTS (SELECT FROM operations e WHERE e.conversation_id = o.conversation_id
                       AND e.state IN ('queued', 'sending') AND e.line < o.line)"""
-_NOT_PAUSED = "NOT EXISTS (SELECT FROM pauses p WHERE p.scope IN ('*', o.channel_key))"
+_CHANNEL = "coalesce(a.moved_to, o.channel_key)"
+_OPERATIONS = "operations o LEFT JOIN channel_aliases a ON a.channel_key = o.channel_key"
 _DOUBTFUL = "(o.state = 'sending' AND o.lease_token IS NOT NULL AND o.posting)"
 _ERRAND = f"CASE WHEN {_DOUBTFUL} THEN 'read' ELSE o.kind END"
 
 CANDIDATES = f"""
-SELECT o.instruction_id, o.delivery_id, o.channel_key, o.workspace, {_ERRAND} AS errand, o.due_at
-  FROM operations o
+SELECT o.instruction_id, o.delivery_id, {_CHANNEL} AS channel, o.workspace, {_ERRAND} AS errand, o.due_at
+  FROM {_OPERATIONS}
  WHERE {_HEAD}
-   AND o.kafka_partition = ANY($1::int[]) AND o.channel_key <> ALL($2::text[])
+   AND o.kafka_partition = ANY($1::int[]) AND {_CHANNEL} <> ALL($2::text[])
    AND o.workspace || '/' || {_ERRAND} <> ALL($3::text[])
  ORDER BY o.due_at, o.line LIMIT $4"""  # noqa: S608 - put together from the constants above
-PAUSED = "SELECT scope FROM pauses"
+PAUSED = f"SELECT scope FROM ({pauses.SCOPES}) AS p"  # noqa: S608
 NEXT_DUE = """
 SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8
   FROM operations
@@ -48,9 +48,10 @@ SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8
 DUE = f"""
 SELECT o.instruction_id, o.delivery_id, o.workspace, {_ERRAND} AS errand, o.due_at,
        coalesce(o.first_sent_at, clock_timestamp()) AS first_sent_at, o.sending_revision, o.failures,
-       a.moved_to, {_DOUBTFUL} AS doubtful
-  FROM operations o LEFT JOIN channel_aliases a ON a.channel_key = o.channel_key
- WHERE {_HEAD} AND {_NOT_PAUSED} AND o.instruction_id = ANY($1::text[]) AND o.delivery_id = ANY($2::text[])"""  # noqa: S608
+       {_CHANNEL} AS channel, {_DOUBTFUL} AS doubtful
+  FROM {_OPERATIONS}
+ WHERE {_HEAD} AND NOT EXISTS (SELECT FROM ({pauses.SCOPES}) AS p WHERE p.scope IN ('*', {_CHANNEL}))
+   AND o.instruction_id = ANY($1::text[]) AND o.delivery_id = ANY($2::text[])"""  # noqa: S608
 LEASE = """
 UPDATE operations o
    SET state = 'sending', lease_token = n.token, due_at = clock_timestamp() + n.seconds * interval '1 second',
@@ -74,9 +75,6 @@ REMOVE_PART = "DELETE FROM parts WHERE delivery_id = $1 AND part = $2"
 SET_VERSION = """
 UPDATE deliveries d SET version = n.version FROM unnest($1::text[], $2::int[]) AS n (delivery_id, version)
  WHERE d.delivery_id = n.delivery_id"""
-MOVE_CHANNEL = """
-INSERT INTO channel_aliases (channel_key, moved_to) VALUES ($1, $2)
-ON CONFLICT (channel_key) DO UPDATE SET moved_to = excluded.moved_to"""
 # Only a mark: the state stays its holder's.
 RECHECK = """
 UPDATE operations SET recheck = true
@@ -95,11 +93,11 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An operation that is due. `errand` is post, edit, delete, or read for a post in doubt."""
+    """An operation that is due, in which channel. `errand` is post, edit, delete, or read for a post in doubt."""
 
     instruction_id: str
     delivery_id: str
-    channel_key: ChannelKey
+    channel: ChannelKey
     workspace: str
     errand: str
     due_at: datetime
@@ -107,7 +105,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to make one call for an operation, and all that is needed for it."""
+    """The right to make one call for an operation, and all that is needed for it. `channel` is where calls go: what the
+    entry's channel key stands for now.
+    """
 
     token: UUID
     entry: Entry
@@ -161,7 +161,7 @@ async def candidates(
 ) -> list[Candidate]:
     """Due heads of conversations, the longest due first, leaving out what is paused, closed channels and errands."""
     paused = {row["scope"] for row in await database.pool.fetch(PAUSED)}
-    if EVERYTHING in paused:
+    if pauses.EVERYTHING in paused:
         return []
     rows = await database.pool.fetch(CANDIDATES, list(partitions), [*channels, *paused], list(errands), limit)
     return [Candidate(*row) for row in rows]
@@ -206,7 +206,7 @@ def _lease(entry: Entry, row: Any, at: datetime) -> Lease:
         errand=row["errand"],
         place=Place.model_validate_json(entry.place),
         mentions=PEOPLE.validate_json(entry.mentions),
-        channel=row["moved_to"] or entry.channel_key,
+        channel=row["channel"],
         sending_revision=row["sending_revision"] if row["doubtful"] else entry.revision,
         failures=row["failures"],
         since=row["first_sent_at"],
@@ -246,7 +246,7 @@ async def settle(database: Database, lease: Lease, settlement: Settlement) -> bo
             entry.parts.pop(settlement.remove_part, None)
             await connection.execute(REMOVE_PART, entry.delivery_id, settlement.remove_part)
         if settlement.moved_to is not None:
-            await connection.execute(MOVE_CHANNEL, entry.channel_key, settlement.moved_to)
+            await aliases.learn(connection, {entry.channel_key: settlement.moved_to})
         state = entry.move(operation, settlement.event, at, settlement.error)
         due_in = 0.0 if entry.withdrawn and settlement.event is Event.POSTPONED else settlement.due_in
         error = settlement.error

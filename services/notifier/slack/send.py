@@ -49,6 +49,8 @@ def metadata(delivery_id: str, part: int) -> dict[str, Any]:
 class SlackSender:
     """One workspace's bot. A client session is kept for all calls."""
 
+    keeps_messages = True
+
     def __init__(self, *, token: str, api_url: str, timeout: float) -> None:
         self.timeout = timeout
         self._token = token

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from contracts.keys import (
+    ChannelKey,
     MessageKey,
     channel_of_message,
     message_id_of,
@@ -48,6 +49,8 @@ CONNECTIONS = 64
 
 class TelegramSender:
     """One bot, without the library's rate limiter and without its getMe at the start."""
+
+    keeps_messages = False  # a group's supergroup counts anew
 
     def __init__(self, *, token: str, api_url: str, timeout: float) -> None:
         self.timeout = timeout
@@ -95,7 +98,7 @@ class TelegramSender:
                 content.text,
                 entities=_entities(content),
                 message_thread_id=None if place.thread is None else int(place.thread),
-                reply_parameters=_quoted(place.reply_to if target.part == 0 else None),
+                reply_parameters=_quoted(place.reply_to if target.part == 0 else None, target.channel),
                 link_preview_options=_no_preview(),
             ),
         )
@@ -148,11 +151,15 @@ def _no_preview() -> LinkPreviewOptions:
     return LinkPreviewOptions(is_disabled=True)
 
 
-def _quoted(key: MessageKey | None) -> ReplyParameters | None:
-    """The answer is posted even if the message it answers is gone."""
+def _quoted(key: MessageKey | None, channel: ChannelKey) -> ReplyParameters | None:
+    """The answer is posted even if the message it answers is gone. In the supergroup that a group became the message's
+    number is another message's.
+    """
     from telegram import ReplyParameters
 
-    return None if key is None else ReplyParameters(int(message_id_of(key)), allow_sending_without_reply=True)
+    if key is None or channel_of_message(key) != channel:
+        return None
+    return ReplyParameters(int(message_id_of(key)), allow_sending_without_reply=True)
 
 
 def _entities(content: Content) -> list[MessageEntity] | None:

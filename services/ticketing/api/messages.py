@@ -83,7 +83,7 @@ async def post_reply(
             post = PostReply(
                 instruction_id=f"{reply.id}:post",
                 delivery_id=reply.id,
-                channel_key=conversation.place.channel.key,
+                **_keys(conversation),
                 requested_at=at,
                 conversation_id=conversation.id,
                 place=conversation.place,
@@ -222,7 +222,7 @@ class _legal:  # noqa: N801 - reads as a word at its uses
 
 
 def _instruction(done: TicketChange, operation: str, at: datetime) -> dict[str, Any]:
-    """The common fields. On the key of the reply's channel, so that it follows the post."""
+    """The common fields."""
     message = _written(done)
     conversation = None if message.conversation_id is None else done.ticket.conversation(message.conversation_id)
     if conversation is None:
@@ -230,9 +230,19 @@ def _instruction(done: TicketChange, operation: str, at: datetime) -> dict[str, 
     return {
         "instruction_id": f"{message.id}:{operation}:{done.event.version}",
         "delivery_id": message.id,
-        "channel_key": conversation.place.channel.key,
+        **_keys(conversation),
         "requested_at": at,
     }
+
+
+def _keys(conversation: Conversation) -> dict[str, Any]:
+    """One key for the conversation's life, also when its channel moved: an edit can't overtake its post, nor a reply
+    the one before it.
+    """
+    present = conversation.place.channel.key
+    if conversation.replies_key is None:
+        return {"channel_key": present}
+    return {"channel_key": conversation.replies_key, "moved_to": present}
 
 
 def _written(done: TicketChange) -> Message:

@@ -8,9 +8,9 @@ from contracts.chat import Attachment
 from contracts.desk_policy_v1 import Policy
 from contracts.desk_staff_v1 import StaffRole
 from contracts.keys import InvalidKey, PersonKey, platform_of
+from contracts.labels import LONGEST, label
 from contracts.ticket_events_v1 import Ping, Priority, Revision, Status
 from services.ticketing.domain.ticket import AuthorKind, printable
-from services.ticketing.store.rows import SEPARATOR
 from services.ticketing.store.ticket_list import Sort
 from services.ticketing.tokens import Scope
 
@@ -23,20 +23,14 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _clean(text: str) -> str:
-    return printable(text).strip()
-
-
 def _words(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
     return printable(text)
 
 
-def _tag(text: str) -> str:
-    if SEPARATOR in text:
-        raise ValueError("must not contain control characters")
-    return text
+def _name(text: str) -> str:
+    return label(text.strip())
 
 
 def _person(key: str) -> PersonKey:
@@ -49,10 +43,7 @@ def _person(key: str) -> PersonKey:
     return PersonKey(key)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_clean), Field(min_length=1)]
-Tag = Annotated[
-    str, Field(min_length=1, max_length=100), AfterValidator(_clean), Field(min_length=1), AfterValidator(_tag)
-]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_name)]
 Text = Annotated[str, Field(max_length=100_000), AfterValidator(_words)]
 Person = Annotated[str, AfterValidator(_person)]
 
@@ -95,7 +86,7 @@ class TicketPatch(Given):
     priority: Priority | None = None
     queue: Name | None = None
     assignee: str | None = Field(None, description="An agent's id, or null.", examples=["agt_5f2c8e0a9b1d4c37"])
-    tags: list[Tag] | None = Field(None, max_length=50)
+    tags: list[Name] | None = Field(None, max_length=50)
 
 
 class ReplyBody(Given):
@@ -256,7 +247,10 @@ class HistoryJson(BaseModel):
     kind: str
     actor: dict[str, str | None] = Field(examples=[{"kind": "agent", "id": "agt_5f2c8e0a9b1d4c37", "name": "Ann"}])
     cause: dict[str, str] = Field(examples=[{"kind": "request", "id": "req_0b7e"}])
-    changes: dict[str, JsonValue] = Field(examples=[{"status": {"old": "new", "new": "pending"}}])
+    changes: dict[str, JsonValue] = Field(
+        description="By the names that the ticket's and the message's JSON have.",
+        examples=[{"status": {"old": "new", "new": "pending"}}],
+    )
     message_id: str | None
     trace_id: str | None
 

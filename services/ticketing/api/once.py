@@ -10,12 +10,18 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from chassis.database import Connection
+from chassis.error_text import describe
 from chassis.faults import fault_point
+from chassis.logs import get_logger
 from services.ticketing.api.context import Caller, services_of
 from services.ticketing.api.problems import Problem
 from services.ticketing.store import idempotency
+from services.ticketing.store.saving import Conflict
 
 KEY = "Idempotency-Key"
+TRIES = 3
+
+log = get_logger("ticketing-api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +52,11 @@ Idempotent = Depends(_documented)
 
 async def once(request: Request, caller: Caller, work: Work) -> Response:
     """Run `work` in a transaction and answer; a refusal inside rolls everything back, the key too."""
-    services = services_of(request)
     key = request.headers.get(KEY)
     if key is not None and not (1 <= len(key) <= 255 and key.isprintable()):
         raise Problem(400, "bad-idempotency-key", f"{KEY} must have 1 to 255 printable characters.")
-    async with services.database.transaction() as connection:
+
+    async def keyed(connection: Connection) -> Response:
         if key is not None:
             stored = await _claim(connection, request, caller, key)
             if stored is not None:
@@ -60,17 +66,41 @@ async def once(request: Request, caller: Caller, work: Work) -> Response:
         if key is not None:
             await idempotency.keep(connection, caller.token.id, key, answer.status, body)
         await fault_point("ticketing-api.handled")
-    await fault_point("ticketing-api.committed")
-    return _response(answer.status, body, answer.headers)
+        return _response(answer.status, body, answer.headers)
+
+    return await _committed(request, keyed)
 
 
 async def change(request: Request, work: Work) -> Response:
     """The same without a key, for methods that may be repeated anyway."""
-    async with services_of(request).database.transaction() as connection:
+
+    async def unkeyed(connection: Connection) -> Response:
         answer = await work(connection)
         await fault_point("ticketing-api.handled")
-    await fault_point("ticketing-api.committed")
-    return _response(answer.status, answer.model.model_dump_json().encode(), answer.headers)
+        return _response(answer.status, answer.model.model_dump_json().encode(), answer.headers)
+
+    return await _committed(request, unkeyed)
+
+
+async def _committed(request: Request, work: Callable[[Connection], Awaitable[Response]]) -> Response:
+    """`work` in a transaction of its own. Who lost against another transaction sees its rows at the next try."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            async with services_of(request).database.transaction() as connection:
+                response = await work(connection)
+        except Conflict as error:
+            log.warning("request_conflicts", method=request.method, tries=tries, error=describe(error))
+            if tries == TRIES:
+                detail = (
+                    "What this would write is stored already, by something that it doesn't see. Nothing was changed. "
+                    "Open the ticket again and look; if this answer stays, the log has the cause."
+                )
+                raise Problem(409, "conflict", detail) from error
+        else:
+            await fault_point("ticketing-api.committed")
+            return response
 
 
 async def _claim(connection: Connection, request: Request, caller: Caller, key: str) -> idempotency.StoredAnswer | None:

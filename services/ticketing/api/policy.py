@@ -83,7 +83,7 @@ async def _document(request: Request) -> Any:
 
 def _checked(document: Any) -> Policy:
     try:
-        return Policy.model_validate(document)
+        return Policy.to_apply(document)
     except ValidationError as error:
         errors = [
             {

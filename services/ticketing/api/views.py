@@ -143,6 +143,10 @@ def permalink(message_key: str, thread: str | None, place: Place | None) -> str 
     return f"https://t.me/c/{channel[4:]}{topic}/{message}"
 
 
+_FIELDS = {"assignee_id": "assignee"}
+"""What the API calls a field otherwise than `ticket.events`, and the history kept of them, do."""
+
+
 def history_json(entry: HistoryEntry) -> HistoryJson:
     changes: dict[str, Any] = orjson.loads(entry.changes)
     return HistoryJson(
@@ -151,7 +155,7 @@ def history_json(entry: HistoryEntry) -> HistoryJson:
         kind=entry.kind,
         actor={"kind": entry.actor_kind, "id": entry.actor_id, "name": entry.actor_name},
         cause={"kind": entry.cause_kind, "id": entry.cause_id},
-        changes=changes,
+        changes={_FIELDS.get(name, name): one for name, one in changes.items()},
         message_id=entry.message_id,
         trace_id=trace_id(entry.traceparent),
     )

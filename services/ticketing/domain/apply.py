@@ -13,8 +13,9 @@ from contracts.ticket_commands_v1 import (
     TicketCommand,
 )
 from services.ticketing.domain.book import Book, Done
-from services.ticketing.domain.chat_changes import close_ticket, record_reaction, remove_message, revise_message
+from services.ticketing.domain.chat_changes import close_ticket
 from services.ticketing.domain.deliveries import record_automatic_answer
+from services.ticketing.domain.early import catch_up, change_message
 from services.ticketing.domain.moving import move_channel
 from services.ticketing.domain.placing import place_message
 
@@ -26,6 +27,7 @@ def apply_command(book: Book, command: TicketCommand, at: datetime, traceparent:
     outcome, ticket_id = _apply(book, command, at, traceparent)
     book.applied.add(command.command_id)
     book.done.append(Done(command.command_id, outcome, ticket_id))
+    catch_up(book, at)
     return outcome, ticket_id
 
 
@@ -33,12 +35,8 @@ def _apply(book: Book, command: TicketCommand, at: datetime, traceparent: str | 
     match command:
         case PlaceMessage():
             return place_message(book, command, at, traceparent)
-        case ReviseMessage():
-            return revise_message(book, command, at, traceparent)
-        case RemoveMessage():
-            return remove_message(book, command, at, traceparent)
-        case RecordReaction():
-            return record_reaction(book, command, at, traceparent)
+        case ReviseMessage() | RemoveMessage() | RecordReaction():
+            return change_message(book, command, at, traceparent)
         case CloseTicket():
             return close_ticket(book, command, at, traceparent)
         case RecordAutomaticAnswer():

@@ -22,7 +22,7 @@ from contracts.keys import (
     place_key,
     thread_of_place,
 )
-from contracts.ticket_commands_v1 import RecordReaction
+from contracts.ticket_commands_v1 import RecordReaction, RemoveMessage, ReviseMessage
 from services.ticketing.domain.change import TicketChange
 from services.ticketing.domain.ticket import Message, Ticket
 
@@ -60,6 +60,17 @@ class Aliases:
         return found
 
 
+MessageChange = ReviseMessage | RemoveMessage | RecordReaction
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyChange:
+    """A change whose message isn't there yet, under its own trace."""
+
+    command: MessageChange
+    traceparent: str | None
+
+
 @dataclass(slots=True)
 class Done:
     """What became of a command, for the ledger."""
@@ -67,14 +78,6 @@ class Done:
     command_id: str
     outcome: str
     ticket_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class EarlyReaction:
-    """A reaction to a message that isn't known: one of our posts, whose receipt hasn't come. Under its own trace."""
-
-    command: RecordReaction
-    traceparent: str | None
 
 
 @dataclass(slots=True)
@@ -94,8 +97,8 @@ class Book:
     """Person key -> contact id, where it isn't the derived one."""
     applied: set[str] = field(default_factory=set)
     early_receipts: dict[str, DeliveryChanged] = field(default_factory=dict)
-    early_reactions: dict[str, list[EarlyReaction]] = field(default_factory=dict)
-    """By message key."""
+    early_changes: dict[str, dict[str, EarlyChange]] = field(default_factory=dict)
+    """Message key -> command id -> what is to be done to the message when it comes."""
     numbers: list[int] = field(default_factory=list)
     aliases: Aliases = field(default_factory=Aliases)
 
@@ -107,9 +110,8 @@ class Book:
     new_posted: dict[str, str] = field(default_factory=dict)
     kept_receipts: dict[str, DeliveryChanged] = field(default_factory=dict)
     used_receipts: set[str] = field(default_factory=set)
-    kept_reactions: dict[str, EarlyReaction] = field(default_factory=dict)
-    """By command id."""
-    used_reactions: set[str] = field(default_factory=set)
+    kept_changes: dict[str, EarlyChange] = field(default_factory=dict)
+    used_changes: set[str] = field(default_factory=set)
     moved: list[tuple[ChannelKey, Channel, datetime]] = field(default_factory=list)
     requesters: dict[PersonKey, str | None] = field(default_factory=dict)
     done: list[Done] = field(default_factory=list)
@@ -132,22 +134,26 @@ class Book:
     def is_stored(self, key: str) -> bool:
         return any(one in self.stored or one in self.posted for one in self.aliases.message_keys(key))
 
-    def keep_reaction(self, early: EarlyReaction) -> None:
-        """Until a receipt names its message."""
-        self.early_reactions.setdefault(early.command.message_key, []).append(early)
-        self.kept_reactions[early.command.command_id] = early
-
-    def take_reactions(self, key: str) -> list[EarlyReaction]:
-        """What was kept for a message that is known now, in the platform's order."""
-        taken = [one for name in self.aliases.message_keys(key) for one in self.early_reactions.pop(name, ())]
-        for one in taken:
-            if self.kept_reactions.pop(one.command.command_id, None) is None:
-                self.used_reactions.add(one.command.command_id)
-        return sorted(taken, key=lambda one: one.command.at)
-
     def current_place(self, place: Place) -> Place:
+        """The place as it is named now, its channel too."""
         key = self.aliases.place(place.key)
-        return place if key == place.key else place.model_copy(update={"key": key})
+        if key == place.key:
+            return place
+        channel = place.channel.model_copy(update={"key": channel_of_place(key)})
+        return place.model_copy(update={"key": key, "channel": channel})
+
+    def keep_change(self, change: EarlyChange) -> None:
+        command = change.command
+        self.early_changes.setdefault(command.message_key, {})[command.command_id] = change
+        self.kept_changes[command.command_id] = change
+
+    def take_changes(self, key: str) -> Iterable[EarlyChange]:
+        """What was kept for this message key; it is kept no longer."""
+        taken = self.early_changes.pop(key)
+        for command_id in taken:
+            if self.kept_changes.pop(command_id, None) is None:
+                self.used_changes.add(command_id)
+        return taken.values()
 
     def record(self, change: TicketChange) -> None:
         """Keep a change and what it leaves behind."""

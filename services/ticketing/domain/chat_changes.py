@@ -7,7 +7,7 @@ from datetime import datetime
 
 from contracts.ticket_commands_v1 import CloseTicket, RecordReaction, RemoveMessage, ReviseMessage, Role
 from contracts.ticket_events_v1 import Actor, ActorKind, Cause, Change, ChangeKind, Revision, Status
-from services.ticketing.domain.book import Book, EarlyReaction
+from services.ticketing.domain.book import Book
 from services.ticketing.domain.change import advance, change_of
 from services.ticketing.domain.ticket import (
     AuthorKind,
@@ -26,11 +26,10 @@ _ACTOR = {
 }
 
 
-def revise_message(book: Book, command: ReviseMessage, at: datetime, traceparent: str | None) -> tuple[str, str | None]:
-    """`revised`, `unchanged`, `unknown_message`, or `own_reply` (whose text the desk changes, not the chat)."""
-    message = book.message_at(command.message_key)
-    if message is None:
-        return "unknown_message", None
+def revise_message(
+    book: Book, message: Message, command: ReviseMessage, at: datetime, traceparent: str | None
+) -> tuple[str, str | None]:
+    """`revised`, `unchanged`, or `own_reply` (whose text the desk changes, not the chat)."""
     if message.kind is not MessageKind.CHAT:
         return "own_reply", message.ticket_id
     text = printable(command.text)
@@ -69,11 +68,10 @@ def revise_message(book: Book, command: ReviseMessage, at: datetime, traceparent
     return "revised", ticket.id
 
 
-def remove_message(book: Book, command: RemoveMessage, at: datetime, traceparent: str | None) -> tuple[str, str | None]:
-    """`removed`, `unchanged` when it is deleted already, or `unknown_message`."""
-    message = book.message_at(command.message_key)
-    if message is None:
-        return "unknown_message", None
+def remove_message(
+    book: Book, message: Message, command: RemoveMessage, at: datetime, traceparent: str | None
+) -> tuple[str, str | None]:
+    """`removed`, or `unchanged` when it is deleted already."""
     if message.deleted_at is not None:
         return "unchanged", message.ticket_id
     ticket = book.tickets[message.ticket_id]
@@ -108,13 +106,9 @@ def _is_counted(ticket: Ticket, message: Message) -> bool:
 
 
 def record_reaction(
-    book: Book, command: RecordReaction, at: datetime, traceparent: str | None
+    book: Book, message: Message, command: RecordReaction, at: datetime, traceparent: str | None
 ) -> tuple[str, str | None]:
-    """`reacted`, `unchanged` when a later or the same state is known, or `early`: kept for a post's receipt to come."""
-    message = book.message_at(command.message_key)
-    if message is None:
-        book.keep_reaction(EarlyReaction(command, traceparent))
-        return "early", None
+    """`reacted`, or `unchanged` when a later or the same state is known."""
     name = printable(command.name)
     new = Reaction(command.person.key, name, added=command.added, at=command.at)
     old = next((one for one in message.reactions if (one.person_key, one.name) == (new.person_key, name)), None)

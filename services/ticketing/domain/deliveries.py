@@ -8,7 +8,7 @@ from contracts.ticket_commands_v1 import RecordAutomaticAnswer
 from contracts.ticket_events_v1 import Actor, ActorKind, Cause, Change, ChangeKind
 from services.ticketing.domain.book import Book
 from services.ticketing.domain.change import advance, change_of
-from services.ticketing.domain.chat_changes import record_reaction
+from services.ticketing.domain.early import catch_up
 from services.ticketing.domain.ticket import AuthorKind, Delivery, Message, MessageKind, printable
 
 NOTIFIER = Actor(kind=ActorKind.SYSTEM, id="notifier")
@@ -46,7 +46,7 @@ def apply_receipt(
             more=more,
         )
     )
-    _catch_up(book, delivered, at)
+    catch_up(book, at)
     return "applied", ticket.id
 
 
@@ -101,15 +101,7 @@ def record_automatic_answer(
     book.record(
         change_of(ticket.state, after, ChangeKind.REPLY_ADDED, at, cause, message=message, traceparent=traceparent)
     )
-    _catch_up(book, message, at)
     return "answered", ticket.id
-
-
-def _catch_up(book: Book, message: Message, at: datetime) -> None:
-    """The reactions to our post that came before the receipt that names it."""
-    for key in message.delivery.message_keys if message.delivery else ():
-        for early in book.take_reactions(key):
-            record_reaction(book, early.command, at, early.traceparent)
 
 
 AFTER_CHAT = 2**62

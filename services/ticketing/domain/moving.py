@@ -1,5 +1,7 @@
 """A channel got a new key. Replies go to the new one; Slack's threads keep their times, so its places move along.
 
+The replies of a conversation keep the key under which they are handed over, so that none overtakes an older one.
+
 What was said under the new key may have arrived first: each channel is ordered for itself. A ticket whose place has an
 active ticket there already goes on without a place of its own; both keep their conversations.
 """
@@ -27,7 +29,9 @@ def move_channel(book: Book, command: MoveChannel, at: datetime, traceparent: st
         if not any(one.place.channel.key == old for one in state.conversations):
             continue
         conversations = tuple(
-            one if one.place.channel.key != old else Conversation(id=one.id, place=_moved(one.place, new))
+            one
+            if one.place.channel.key != old
+            else Conversation(id=one.id, place=_moved(one.place, new), replies_key=one.replies_key or old)
             for one in state.conversations
         )
         fields: dict[str, object] = {"conversations": conversations}

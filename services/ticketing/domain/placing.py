@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from contracts import ids
-from contracts.keys import PersonKey, ordinal
+from contracts.keys import PersonKey, channel_of_place, ordinal
 from contracts.ticket_commands_v1 import ChatMessage, OpenTicket, PlaceMessage, Role
 from contracts.ticket_events_v1 import (
     Actor,
@@ -20,7 +20,16 @@ from contracts.ticket_events_v1 import (
 from services.ticketing.domain.book import Book
 from services.ticketing.domain.change import advance, change_of
 from services.ticketing.domain.status import after_customer_message, after_desk_message
-from services.ticketing.domain.ticket import AuthorKind, Message, MessageKind, Ticket, latest, printable, printable_name
+from services.ticketing.domain.ticket import (
+    AuthorKind,
+    Message,
+    MessageKind,
+    Ticket,
+    latest,
+    one_line,
+    printable,
+    printable_name,
+)
 
 SUBJECT_LENGTH = 120
 _AUTHOR = {Role.CUSTOMER: AuthorKind.CUSTOMER, Role.DESK: AuthorKind.AGENT, Role.BOT: AuthorKind.BOT}
@@ -116,6 +125,7 @@ def _open(
 ) -> None:
     chat = command.message
     place = book.current_place(command.place)
+    began = channel_of_place(command.place.key)  # as the router keys its answers
     author: PersonKey = chat.author.key
     name = book.names.get(author) or printable_name(chat.author.name)
     state = TicketState(
@@ -124,16 +134,20 @@ def _open(
         subject=subject_of(chat),
         status=Status.NEW,
         priority=Priority(opens.priority),
-        queue=opens.queue,
+        queue=one_line(opens.queue),
         requester=Requester(id=book.contacts.get(author) or ids.contact(author), key=author, name=name),
         version=1,
         revision=0,
         created_at=at,
         updated_at=at,
-        tags=tuple(dict.fromkeys(opens.tags)),
+        tags=tuple(dict.fromkeys(one_line(tag) for tag in opens.tags if tag)),
         follows=None if follows is None else follows.id,
         place_key=place.key,
-        conversations=(Conversation(id=opens.conversation_id, place=place),),
+        conversations=(
+            Conversation(
+                id=opens.conversation_id, place=place, replies_key=None if began == place.channel.key else began
+            ),
+        ),
         last_customer_message_at=chat.sent_at,
     )
     message = _message(chat, opens.ticket_id, opens.conversation_id, traceparent)

@@ -1,5 +1,6 @@
 """A ticket and its messages as values. A change makes a new value; `version` grows by one with each."""
 
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -161,6 +162,16 @@ class Message:
 def printable(text: str) -> str:
     """PostgreSQL takes no NUL characters in text; the replacement character shows that something was there."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
+
+
+def one_line(label: str) -> str:
+    """A label without its control characters, which divide the elements of a list on their way into the database.
+
+    No policy that is applied today has any, but an older one may.
+    """
+    if label.isprintable():
+        return label
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) == "Cc" else one for one in label)
 
 
 def printable_name(name: str | None) -> str | None:

@@ -1,7 +1,7 @@
 """What a transaction did, written in few statements: each row once, with its ledger, history and events.
 
-A row that another transaction wrote first shows as a missing count: the batch is rolled back and tried again, and then
-sees that row. Nothing is overwritten.
+A row that another transaction wrote first shows as a missing count or a unique violation: everything is rolled back and
+tried again, and then sees that row. Nothing is overwritten.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import asyncpg
 
 from chassis import outbox
 from chassis.database import Connection
-from chassis.errors import Transient
+from chassis.errors import Poison
 from contracts.keys import PersonKey
 from services.ticketing.domain.book import Book, Done
 from services.ticketing.domain.change import TicketChange
@@ -103,24 +103,35 @@ FROM unnest($1::text[], $2::bigint[], $3::text[]) AS r(id, version, receipt)
 ON CONFLICT (delivery_id) DO UPDATE SET version = excluded.version, receipt = excluded.receipt
 WHERE early_receipts.version < excluded.version"""
 _USE_RECEIPTS = "DELETE FROM early_receipts WHERE delivery_id = ANY($1::text[])"
-_KEEP_REACTIONS = """
-INSERT INTO early_reactions (command_id, message_key, command, traceparent, arrived_at)
-SELECT r.id, r.key, r.command::jsonb, r.traceparent, now()
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS r(id, key, command, traceparent)
-ON CONFLICT DO NOTHING"""
-_USE_REACTIONS = "DELETE FROM early_reactions WHERE command_id = ANY($1::text[])"
+_KEEP_CHANGES = """
+INSERT INTO early_changes (command_id, message_key, type, command, traceparent, arrived_at)
+SELECT r.id, r.message_key, r.type, r.command::jsonb, r.traceparent, now()
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+    AS r(id, message_key, type, command, traceparent)"""
+_USE_CHANGES = "DELETE FROM early_changes WHERE command_id = ANY($1::text[])"
 _MOVED = "UPDATE channel_aliases SET channel_key = $2 WHERE channel_key = $1"
 _ALIAS = """
 INSERT INTO channel_aliases (old_channel_key, channel_key, moved_at) VALUES ($1, $2, $3)
 ON CONFLICT (old_channel_key) DO UPDATE SET channel_key = excluded.channel_key"""
 
 
+class Conflict(Poison):
+    """What is to be written stands in the way of something stored.
+
+    A race, as a rule: the next try sees what was written meanwhile. But a record that conflicts for good must not hold
+    up those behind it, so it isn't transient.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__("conflict", what)
+
+
 async def save_book(connection: Connection, book: Book, at: datetime, rows: Sequence[outbox.OutboxRow] = ()) -> None:
-    """Write what changed, and the outbox: its events and `rows`, in this order. Raises Transient on a conflict."""
+    """Write what changed, and the outbox: its events and `rows`, in this order. Raises Conflict."""
     try:
         await _save(connection, book, at)
     except asyncpg.UniqueViolationError as error:
-        raise Transient("another transaction changed the same place; the batch is tried again") from error
+        raise Conflict(f"{error.table_name} has such a row ({error.constraint_name})") from error
     events = [
         outbox.row(change.event, source=SOURCE, time=change.event.at, traceparent=change.traceparent)
         for change in book.changes
@@ -183,8 +194,9 @@ async def _insert(connection: Connection, book: Book, at: datetime) -> None:
         *arrays(_COMMANDS, sorted(book.done, key=lambda done: done.command_id)),
         at,
     )
-    if counts is None or tuple(counts) != (len(opened), len(added), len(book.done)):
-        raise Transient("another transaction stored the same place, message or command; the batch is tried again")
+    wanted = {"tickets": len(opened), "messages": len(added), "commands": len(book.done)}
+    if counts is None or dict(counts) != wanted:
+        raise Conflict(f"of {wanted} only {dict(counts or {})} could be added")
 
 
 async def _save_details(connection: Connection, book: Book) -> None:
@@ -207,14 +219,17 @@ async def _save_details(connection: Connection, book: Book) -> None:
         )
     if book.used_receipts:
         await connection.execute(_USE_RECEIPTS, list(book.used_receipts))
-    if book.kept_reactions:
-        early = sorted(book.kept_reactions.items())
+    if book.kept_changes:
+        changes = [book.kept_changes[one] for one in sorted(book.kept_changes)]
         await connection.execute(
-            _KEEP_REACTIONS,
-            [command_id for command_id, _ in early],
-            [one.command.message_key for _, one in early],
-            [model_json(one.command) for _, one in early],
-            [one.traceparent for _, one in early],
+            _KEEP_CHANGES,
+            sorted(book.kept_changes),
+            [one.command.message_key for one in changes],
+            [one.command.TYPE for one in changes],
+            [model_json(one.command) for one in changes],
+            [one.traceparent for one in changes],
         )
-    if book.used_reactions:
-        await connection.execute(_USE_REACTIONS, list(book.used_reactions))
+    if book.used_changes:
+        done = await connection.execute(_USE_CHANGES, list(book.used_changes))
+        if done != f"DELETE {len(book.used_changes)}":
+            raise Conflict("an early change was made already")

@@ -23,7 +23,7 @@ _FIELDS = (
 )
 SELECT = f"""
 SELECT {_FIELDS}, (
-    SELECT json_agg(json_build_object('id', c.id, 'place', c.place) ORDER BY c.position)
+    SELECT json_agg(json_build_object('id', c.id, 'place', c.place, 'replies_key', c.replies_key) ORDER BY c.position)
     FROM conversations c WHERE c.ticket_id = t.id
 )::text AS conversations
 FROM tickets t"""  # noqa: S608
@@ -157,6 +157,7 @@ CONVERSATION_COLUMNS: tuple[Column[ConversationRow], ...] = (
     Column("id", "text", lambda r: r[2].id),
     Column("channel_key", "text", lambda r: r[2].place.channel.key),
     Column("place", "jsonb", lambda r: model_json(r[2].place)),
+    Column("replies_key", "text", lambda r: r[2].replies_key),
 )
 
 
@@ -166,7 +167,8 @@ def insert_conversations(first: int) -> str:
         CONVERSATION_COLUMNS,
         first=first,
         after="ON CONFLICT (ticket_id, position) DO UPDATE SET "
-        "id = excluded.id, channel_key = excluded.channel_key, place = excluded.place",
+        "id = excluded.id, channel_key = excluded.channel_key, place = excluded.place, "
+        "replies_key = excluded.replies_key",
     )
 
 

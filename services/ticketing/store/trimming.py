@@ -9,8 +9,8 @@ PORTION = 5000
 _KEPT = {
     # Kafka keeps commands for 7 days; an operator may read a topic again from an older copy.
     "commands": ("applied_at", timedelta(days=30)),
+    "early_changes": ("arrived_at", timedelta(days=7)),
     "early_receipts": ("arrived_at", timedelta(days=7)),
-    "early_reactions": ("arrived_at", timedelta(days=7)),
     "idempotency_keys": ("created_at", timedelta(days=7)),
 }
 

@@ -252,6 +252,7 @@ class Dying:
     """A sender whose process dies in its first post, before or after the effect."""
 
     timeout = TIMEOUT
+    keeps_messages = True
 
     def __init__(self, desk: Desk, *, posts: bool, copies: int = 1) -> None:
         self._desk, self._posts, self._copies = desk, posts, copies

@@ -1,7 +1,9 @@
 """A small desk for tests: customers write (commands are applied as the worker does), agents use the API."""
 
+import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,6 +39,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 STUDENT = Author(key=slack_person("U1"), name="Mia")
 DECIDED = Decided(partition=0, offset=0, rule="test", policy_version=0)
 HOURS_72 = 72 * 3600.0
+PATIENCE = 30.0
 _numbers = itertools.count(1)
 
 
@@ -138,6 +141,23 @@ class Desk:
         async with self.database.transaction() as connection:
             await self.applier([record_of(one, offset=i) for i, one in enumerate(models)], connection)
         self.applier.committed()
+
+    @asynccontextmanager
+    async def in_hand(self, *models: RecordModel) -> AsyncIterator[None]:
+        """Another worker's batch: applied when the block begins, committed when it ends."""
+        async with self.database.transaction() as connection:
+            await Applier(self.clock)([record_of(one, offset=i) for i, one in enumerate(models)], connection)
+            yield
+
+    async def waits(self, task: "asyncio.Task[Any]") -> None:
+        """Until a transaction of the task waits for another one's lock or row, or it had nothing to wait for."""
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
+        )
+        async with asyncio.timeout(PATIENCE):
+            while not task.done() and not await self.database.pool.fetchval(waiting):
+                await asyncio.sleep(0.01)
 
     async def opened(self, place: Place | None = None, text: str = "Help!", *, at: datetime = NOW) -> dict[str, Any]:
         """A ticket from a customer's message."""

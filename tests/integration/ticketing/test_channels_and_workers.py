@@ -3,12 +3,14 @@
 import asyncio
 import random
 
+import asyncpg
 import pytest
 
-from chassis.errors import Fate, fate_of
 from contracts.chat import Channel, ChannelType
+from contracts.chat_replies_v1 import CancelReply, DeleteReply, EditReply, PostReply
 from contracts.keys import Platform, message_key, slack_channel
 from contracts.ticket_commands_v1 import MoveChannel, ReviseMessage
+from services.ticketing.store.saving import Conflict
 from services.ticketing.store.trimming import trim
 from services.ticketing.worker import Applier
 from tests.integration.ticketing.desk import (
@@ -46,7 +48,54 @@ async def test_a_moved_channel_keeps_its_conversations(desk: Desk) -> None:
     assert len(await desk.tickets(channel="slack:C1")) == len(await desk.tickets(channel="slack:C2")) == 1
     await desk.reply(ticket["id"])
     (post,) = await desk.said("chat.replies.v1")
-    assert (post.channel_key, post.place.channel.key) == ("slack:C2", "slack:C2")
+    assert (post.record_key, post.moved_to, post.place.channel.key) == ("slack:C1", "slack:C2", "slack:C2")
+
+
+async def test_a_conversation_s_instructions_keep_one_key_over_every_move(desk: Desk) -> None:
+    """So Kafka keeps their order: nothing can overtake the post that it is about, nor a reply the one before it."""
+    ticket = await desk.opened(slack_place("C1"))
+    posted = await desk.reply(ticket["id"], "before the move")
+    await desk.apply(move())
+    path = f"/v1/tickets/{ticket['id']}/replies"
+    assert (await desk.http.patch(f"{path}/{posted['id']}", json={"text": "better"})).status_code == 200
+    await desk.apply(MoveChannel(**common("again", NEW.key), channel=NEW.model_copy(update={"key": "slack:C3"})))
+    after = await desk.reply(ticket["id"], "after two moves")
+    assert (await desk.http.delete(f"{path}/{posted['id']}")).status_code == 200
+    assert (await desk.http.post(f"{path}/{after['id']}/cancel")).status_code == 200
+
+    said = await desk.said("chat.replies.v1")
+    assert [type(one) for one in said] == [PostReply, EditReply, PostReply, DeleteReply, CancelReply]
+    assert {one.record_key for one in said} == {"slack:C1"}
+    assert [one.moved_to for one in said] == [None, "slack:C2", "slack:C3", "slack:C3", "slack:C3"]
+    (conversation,) = (await desk.said("ticket.events.v1"))[-1].ticket.conversations
+    assert (conversation.replies_key, conversation.place.channel.key) == ("slack:C1", "slack:C3")
+
+
+async def test_a_conversation_begun_after_the_move_has_the_new_key(desk: Desk) -> None:
+    await desk.apply(place_message(slack_place("C1")), move())
+    ticket = await desk.opened(slack_place("C2", "1716300999.000100"), at=later(9))
+    await desk.reply(ticket["id"])
+    (post,) = await desk.said("chat.replies.v1")
+    assert (post.record_key, post.moved_to) == ("slack:C2", None)
+
+
+async def test_what_arrives_late_under_the_old_name_is_answered_under_the_new_one(desk: Desk) -> None:
+    await desk.apply(place_message(slack_place("C1")), move())
+    ticket = await desk.opened(slack_place("C1", "1716300999.000100"), at=later(9))
+    assert ticket["channel"]["key"] == "slack:C2"
+    await desk.reply(ticket["id"])
+    (post,) = await desk.said("chat.replies.v1")
+    assert (post.record_key, post.moved_to, post.place.channel.key) == ("slack:C1", "slack:C2", "slack:C2")
+
+
+async def test_a_group_s_conversation_goes_on_in_its_supergroup_under_its_own_key(desk: Desk) -> None:
+    group, supergroup = telegram_place(-5), telegram_place(-1005)
+    ticket = await desk.opened(group)
+    await desk.apply(MoveChannel(**common("migrated", group.channel.key), channel=supergroup.channel))
+    await desk.reply(ticket["id"])
+    (post,) = await desk.said("chat.replies.v1")
+    assert (post.record_key, post.moved_to) == (group.channel.key, supergroup.channel.key)
+    assert post.place.channel.key == supergroup.channel.key
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["batch by batch", "in one batch"])
@@ -67,7 +116,8 @@ async def test_what_was_said_under_the_new_name_may_come_before_the_move(desk: D
     assert [one["text"] for one in await desk.messages(older["id"])] == ["first"]
     for ticket in (older, newer):
         await desk.reply(ticket["id"])
-    assert {post.channel_key for post in await desk.said("chat.replies.v1")} == {"slack:C2"}
+    posts = await desk.said("chat.replies.v1")
+    assert [(post.record_key, post.moved_to) for post in posts] == [("slack:C1", "slack:C2"), ("slack:C2", None)]
 
 
 async def test_two_workers_open_one_ticket_a_place(desk: Desk) -> None:
@@ -84,9 +134,7 @@ async def test_two_workers_open_one_ticket_a_place(desk: Desk) -> None:
                     async with desk.database.transaction() as connection:
                         await applier(records, connection)
                     break
-                except Exception as error:
-                    if fate_of(error) is not Fate.TRANSIENT:
-                        raise
+                except (Conflict, asyncpg.DeadlockDetectedError):
                     await asyncio.sleep(0)  # and try again, as the consumer does after a pause
 
     await asyncio.gather(*(worker(number) for number in range(4)))

@@ -18,6 +18,7 @@ from services.ticketing.worker import DeadLetterProjection
 from tests.integration.ticketing.desk import NOW, Desk, later, place_message, problem, slack_place
 
 YAML = {"Content-Type": "application/yaml"}
+JSON = {"Content-Type": "application/json"}
 
 
 def identities(said: Any) -> list[tuple[str, str, bool, int]]:
@@ -86,8 +87,12 @@ async def test_a_policy_is_versioned_and_published(desk: Desk) -> None:
         ("defaults: {reopen_within: soon}", YAML, 422, "defaults.reopen_within"),
         ("answers: [{name: a, text: b}]", YAML, 422, "never fires"),
         ("- a", YAML, 422, "document"),
+        (r'defaults: {tags: [vip, "a\x1fb"]}', YAML, 422, "defaults.tags.1: must not contain control characters"),
+        (r'defaults: {queue: "night\nshift"}', YAML, 422, "defaults.queue: must not contain control characters"),
+        (r'{"overrides": [{"match": {"name": "a\u0000"}}]}', JSON, 422, "overrides.0.match.name: must not contain"),
+        (r'{"answers": [{"name": "a", "text": "b\u0000", "words": ["c"]}]}', JSON, 422, "answers.0.text: must not"),
         ("a: [", YAML, 400, "not YAML"),
-        ("{", {"Content-Type": "application/json"}, 400, "not JSON"),
+        ("{", JSON, 400, "not JSON"),
         ("x", {"Content-Type": "text/plain"}, 415, "application/yaml"),
     ],
 )

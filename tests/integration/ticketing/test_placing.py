@@ -97,3 +97,15 @@ async def test_names_are_those_of_the_platform(desk: Desk) -> None:
     (ticket,) = await desk.tickets()
     assert (ticket["requester"]["name"], ticket["platform"]) == ("Ben", "telegram")
     assert ticket["created_at"] == NOW.isoformat().replace("+00:00", "Z")
+
+
+async def test_names_of_an_older_policy_come_through_whole(desk: Desk) -> None:
+    """It could have control characters, one of which divides the elements of a list on the way into the database."""
+    command = place_message(slack_place())
+    assert command.open is not None
+    opening = command.open.model_copy(update={"queue": "night\x00shift", "tags": ("a\x1fb", "", "vip")})
+    await desk.apply(command.model_copy(update={"open": opening}))
+    (ticket,) = await desk.tickets()
+    assert (ticket["queue"], ticket["tags"]) == ("night\ufffdshift", ["a\ufffdb", "vip"])
+    (event,) = await desk.said("ticket.events.v1")
+    assert (event.ticket.queue, event.ticket.tags) == ("night\ufffdshift", ("a\ufffdb", "vip"))

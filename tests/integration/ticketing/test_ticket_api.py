@@ -53,6 +53,23 @@ async def test_a_change_without_difference_is_none(desk: Desk) -> None:
     assert (answer.status_code, answer.json()["version"]) == (200, 1)
 
 
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"tags": ["vip", "a\x1fb"]}, "body.tags.1"),
+        ({"tags": ["a\tb"]}, "body.tags.0"),
+        ({"queue": "night\nshift"}, "body.queue"),
+        ({"queue": "night\x00shift"}, "body.queue"),
+        ({"queue": " "}, "body.queue"),
+    ],
+)
+async def test_names_with_control_characters_are_refused(desk: Desk, fields: dict[str, object], field: str) -> None:
+    ticket = await desk.opened()
+    refused = problem(await desk.patch(ticket, **fields), 422, "invalid")
+    assert [one["field"] for one in refused["errors"]] == [field]
+    assert (await desk.ticket(ticket["id"]))["version"] == 1
+
+
 async def test_an_illegal_transition_lists_the_allowed_ones(desk: Desk) -> None:
     ticket = (await desk.patch(await desk.opened(), status="closed")).json()
     refused = problem(await desk.patch(ticket, status="pending"), 409, "illegal-transition")
@@ -84,6 +101,10 @@ async def test_assigning_counts_and_filtering_by_assignee(desk: Desk) -> None:
     problem(await desk.patch(tickets[1], assignee="agt_nobody"), 422, "invalid")
     taken = await desk.patch(assigned, assignee=None)
     assert taken.json()["assignee"] is None
+    changes = [one["changes"]["assignee"] for one in await desk.history(assigned["id"]) if "assignee" in one["changes"]]
+    assert changes == [{"old": None, "new": ann["id"]}, {"old": ann["id"], "new": None}]  # named as in the ticket
+    events = [one for one in await desk.said("ticket.events.v1") if one.ticket_id == assigned["id"]]
+    assert [set(one.changes) for one in events[1:]] == [{"status", "assignee_id"}, {"assignee_id"}]
 
 
 async def test_filters(desk: Desk) -> None:

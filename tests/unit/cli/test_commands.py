@@ -66,6 +66,20 @@ def test_a_time_that_is_none_or_not_yet_is_refused(since: str, said: str) -> Non
     assert (result.exit_code, said in result.output) == (1, True)
 
 
+def test_control_characters_in_a_policy_are_told_with_their_place(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(r'defaults: {tags: [vip, "a\x1fb"]}')
+    said = run.invoke(app, ["policy", "check", str(file)])
+    assert said.exit_code == 1
+    assert "defaults.tags.1: must not contain control characters; it has U+001F" in said.output
+
+
+def test_a_token_s_name_is_one_line() -> None:
+    said = run.invoke(app, ["tokens", "create", "night\nshift"])
+    assert said.exit_code == 1
+    assert "must not contain control characters" in said.output
+
+
 def test_a_policy_is_counted(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text("answers: [{name: prices, text: x, words: [a]}]\n")

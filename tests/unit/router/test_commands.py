@@ -1,7 +1,10 @@
 """The records that carry decisions out: their ids, keys, times and traces."""
 
+import pytest
+
 from contracts import ids
 from contracts.base import RecordModel
+from contracts.chat import Channel
 from contracts.chat_events_v1 import ChatEvent
 from contracts.chat_replies_v1 import PostReply, ReplySource
 from contracts.chat_requests_v1 import ReadThread
@@ -123,6 +126,24 @@ def test_an_automatic_answer_is_recorded_and_posted_as_one_delivery() -> None:
     assert posted.decided is not None
     assert posted.decided.rule == "answer_faq"
     assert [placed.command_id, recorded.command_id] == [ids.command(QUESTION.record_id, n) for n in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(COURSE, renamed(COURSE, "slack:C99")), (GROUP, renamed(GROUP, "telegram:7700:-10099"))]
+)
+def test_answers_in_a_conversation_keep_the_key_it_began_with(old: Channel, new: Channel) -> None:
+    """So no answer overtakes an older one when the channel moves. Where it stands now, the answer says too."""
+    chat = Chat(policy(answers=[{"name": "faq", "text": "Read the guide", "words": ["lesson"]}]))
+    first = next(one for one in models(chat, post(ALICE, 0, channel=old)) if isinstance(one, PostReply))
+    chat.say(moved(old, new, 30))
+    again = models(chat, post(ALICE, 60, channel=new))
+    second = next(one for one in again if isinstance(one, PostReply))
+    elsewhere = models(chat, post(BOB, 90, channel=new))
+    third = next(one for one in elsewhere if isinstance(one, PostReply))
+    assert first.conversation_id == second.conversation_id != third.conversation_id
+    assert [one.record_key for one in (first, second, third)] == [old.key, old.key, new.key]
+    assert [one.moved_to for one in (first, second, third)] == [None, new.key, None]
+    assert [one.place.channel.key for one in (first, second, third)] == [old.key, new.key, new.key]
 
 
 def test_history_is_asked_for_the_thread_before_the_message() -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from contracts.chat import ChannelType
 from contracts.desk_policy_v1 import Match, OpenOn, Policy
@@ -86,3 +87,32 @@ def test_rules_are_found_anew_when_a_channel_gets_its_name_or_type() -> None:
 def test_words(words: list[str], text: str, found: bool) -> None:
     pattern = whole_words(words)
     assert (pattern is not None and pattern.search(text) is not None) == found
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"defaults": {"queue": "a\x1fb"}},
+        {"defaults": {"queue": " "}},
+        {"defaults": {"queue": "q" * 101}},
+        {"defaults": {"tags": ["a\u0085b"]}},
+        {"defaults": {"tags": [""]}},
+        {"defaults": {"keywords": ["a\tb"]}},
+        {"defaults": {"bots": ["B1\n"]}},
+        {"overrides": [{"match": {"channel": "slack:\x7f*"}}]},
+        {"overrides": [{"match": {"platform": "slack"}, "tags": ["a\x1fb"]}]},
+        {"answers": [{"name": "a", "text": "\x00", "words": ["b"]}]},
+        {"answers": [{"name": "a", "text": "b", "commands": ["c\r"]}]},
+    ],
+)
+def test_a_policy_with_such_words_is_not_applied_but_stays_readable(document: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Policy.to_apply(document)
+    assert Policy.model_validate(document) == Policy.model_validate_json(
+        Policy.model_validate(document).model_dump_json()
+    )
+
+
+def test_an_answer_s_text_may_have_lines_and_names_any_alphabet() -> None:
+    answer = {"name": "a", "text": "One\n\n\ttwo\r\n", "words": ["цена", "\N{SNOWMAN}"]}
+    Policy.to_apply({"defaults": {"queue": "Ночная смена", "tags": ["café", "\N{SNOWMAN}"]}, "answers": [answer]})
