@@ -88,6 +88,14 @@ transport_connected = _gauge(
     "transport_connected", "1 while the Socket Mode or long-polling connection is up.", "platform"
 )
 profiles_published = _counter("profiles_published_total", "Profiles of people and channels published.", "platform")
+gaps = _counter(
+    "gaps_total",
+    "Times a platform was not heard for longer than it may send again, by what was done.",
+    "platform",
+    "outcome",
+)
+backfilled_events = _counter("backfilled_events_total", "Events read from history and published.", "platform", "type")
+backfill_channels = _gauge("backfill_channels", "Channels whose history is being read after a gap.", "platform")
 
 # consuming
 consumer_batch_size = _histogram("consumer_batch_records", "Records of a consumed batch.", "consumer", buckets=SIZES)

@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import database, dead_letters, deliveries, doctor, policy, tickets, tokens, topics
+from cli import backfill, database, dead_letters, deliveries, doctor, policy, tickets, tokens, topics
 from cli.processes import KINDS
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.add_typer(tickets.app, name="tickets")
 app.add_typer(policy.app, name="policy")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(backfill.app, name="backfill")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(topics.app, name="topics")
 app.add_typer(database.positions, name="positions")

@@ -51,6 +51,11 @@ def channel_moved_event(old_channel_key: str, new_channel_key: str) -> str:
     return f"{old_channel_key}:moved:{new_channel_key}"
 
 
+def history_request(what: str, requested_at: datetime) -> str:
+    """`what` is a channel key, or a platform where all its channels are meant."""
+    return f"{what}:history:{requested_at.timestamp():.6f}"
+
+
 def command(event_id: str, index: int) -> str:
     """`index` counts the commands of one decision from 0."""
     return f"{event_id}#{index}"

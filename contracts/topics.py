@@ -68,9 +68,9 @@ TOPICS: dict[str, Topic] = {
         ),
         Topic(
             "chat.requests.v1",
-            "channel key",
-            (chat_requests_v1.ReadThread,),
-            ("router", "ticketing"),
+            "channel key, or the platform for all its channels",
+            (chat_requests_v1.ReadThread, chat_requests_v1.ReadHistory),
+            ("router", "ticketing", "ingest", "cli"),
             ("ingest",),
             "What ingest is asked to fetch from a platform.",
         ),

@@ -1,6 +1,7 @@
 """Where ingest's processes are put together. Nothing connects at import."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +14,9 @@ from chassis.lifecycle import ProcessContext
 from chassis.migrations import CHASSIS, check_schema
 from chassis.pruning import Pruner
 from chassis.relay import Relay
+from contracts.keys import Platform
 from services.ingest.asgi import WebhookApp
+from services.ingest.catch_up import CatchUp
 from services.ingest.publish import Intake
 from services.ingest.settings import IngestSlackSettings, IngestTelegramSettings, IngestWorkerSettings
 
@@ -36,7 +39,9 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
     producer = make_producer(settings)
     await producer.start()
     process.defer(producer.stop)
-    intake = Intake(producer, parse, platform="slack", process=process.kind)
+    catch_up = CatchUp(producer, Platform.SLACK, process=process.kind, after=settings.slack_backfill_after_seconds)
+    process.spawn("catch-up", catch_up.run())
+    intake = Intake(producer, parse, platform="slack", process=process.kind, catch_up=catch_up)
     if settings.slack_transport == "http":
         assert settings.slack_signing_secret is not None  # noqa: S101  checked by the settings
         webhook = SlackWebhook(intake, settings.slack_signing_secret.get_secret_value())
@@ -45,7 +50,8 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
     from services.ingest.slack.socket import SocketMode
 
     assert settings.slack_app_token is not None  # noqa: S101  checked by the settings
-    socket = SocketMode(intake, app_token=settings.slack_app_token.get_secret_value(), api_url=settings.slack_api_url)
+    token = settings.slack_app_token.get_secret_value()
+    socket = SocketMode(intake, app_token=token, api_url=settings.slack_api_url, catch_up=catch_up)
     process.defer(socket.close)
     process.spawn("socket", socket.run())
     process.add_readiness("socket", socket.connected)
@@ -65,6 +71,8 @@ async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -
     process.defer(producer.stop)
     session = await process.enter(aiohttp.ClientSession())
     calls = TelegramCalls(session, settings.telegram_api_url, settings.telegram_bot_token.get_secret_value())
+    catch_up = CatchUp(producer, Platform.TELEGRAM, process=process.kind, after=float("inf"))
+    process.spawn("catch-up", catch_up.run())
     bot = Bot(settings.bot_id)
     intake = Intake(producer, lambda update, at: parse(update, bot, at), platform="telegram", process=process.kind)
     polling = settings.telegram_transport == "polling"
@@ -82,11 +90,12 @@ async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -
 
 
 async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> None:
-    """Profiles and thread history, outside the acknowledgement path."""
+    """Profiles, thread history and backfill, outside the acknowledgement path."""
     from slack_sdk.web.async_client import AsyncWebClient
 
     from services.ingest.telegram.calls import TelegramCalls
     from services.ingest.worker import retention
+    from services.ingest.worker.backfill import Backfill
     from services.ingest.worker.run import JobLoop, note_wishes
     from services.ingest.worker.slack_reads import SlackReads
 
@@ -111,7 +120,9 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
     process.add_liveness("relay", relay.last_turn_age, LOOP_LIMIT_SECONDS)
     pruner = Pruner(database, retention.rules(settings, {CONSUMER: TOPICS}))
     process.spawn("pruning", pruner.run(), stop=pruner.stop)
-    loop = JobLoop(database, slack, telegram)
+    after = timedelta(seconds=settings.slack_backfill_after_seconds)
+    backfill = Backfill(database, slack, after=after, look_back=timedelta(days=settings.slack_backfill_look_back_days))
+    loop = JobLoop(database, slack, telegram, backfill=backfill)
     process.spawn("jobs", loop.run(), stop=loop.stop)
 
     async def noted(_: Outcome | None) -> None:

@@ -20,6 +20,7 @@ from chassis.logs import get_logger
 from chassis.telemetry import EVENT_ID, start_span
 from contracts.codec import ContractError, Encoded, encode
 from contracts.topics import dead_topic
+from services.ingest.catch_up import CatchUp
 from services.ingest.parsed import Parsed
 
 EVENTS_TOPIC = "chat.events.v1"
@@ -48,11 +49,14 @@ class TooLarge(Exception):
 class Intake:
     """One platform's way from a payload to Kafka. `process` names the process in the records' source."""
 
-    def __init__(self, producer: AIOKafkaProducer, parse: Parse, *, platform: str, process: str) -> None:
+    def __init__(
+        self, producer: AIOKafkaProducer, parse: Parse, *, platform: str, process: str, catch_up: CatchUp | None = None
+    ) -> None:
         self._producer = producer
         self._parse = parse
         self._platform = platform
         self._process = process
+        self._catch_up = catch_up
         self._in_flight = 0
 
     async def take(self, body: bytes, payload: dict[str, Any], *, received_at: datetime | None = None) -> None:
@@ -65,6 +69,10 @@ class Intake:
         self._in_flight += 1
         try:
             await self._take(body, payload, received_at or datetime.now(UTC))
+        except Unavailable:
+            if self._catch_up is not None:
+                self._catch_up.fails("kafka")
+            raise
         finally:
             self._in_flight -= 1
 
@@ -131,6 +139,8 @@ class Intake:
                     await acknowledgement
         except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"Kafka did not acknowledge: {describe(error)}") from error
+        if self._catch_up is not None:
+            self._catch_up.works("kafka")
 
 
 def _label(kind: str) -> str:

@@ -23,6 +23,16 @@ class SlackApiSettings(Settings):
         return http_url(value).rstrip("/") + "/"
 
 
+class SlackGapSettings(Settings):
+    slack_backfill_after_seconds: float = Field(
+        300,
+        gt=0,
+        description="How long nothing may be heard of Slack before history is read for what was missed. "
+        "Slack's last retry comes six minutes after an event.",
+        examples=["300"],
+    )
+
+
 class TelegramApiSettings(Settings):
     telegram_api_url: str = Field(TELEGRAM_API, description="Base URL of the Bot API.", examples=[TELEGRAM_API])
 
@@ -42,7 +52,7 @@ def bot_token(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-class IngestSlackSettings(ProcessSettings, KafkaSettings, HttpSettings, SlackApiSettings):
+class IngestSlackSettings(ProcessSettings, KafkaSettings, HttpSettings, SlackApiSettings, SlackGapSettings):
     slack_transport: Literal["http", "socket"] = Field(
         "http", description="Events API over HTTP, or Socket Mode.", examples=["socket"]
     )
@@ -108,7 +118,9 @@ class IngestTelegramSettings(ProcessSettings, KafkaSettings, HttpSettings, Teleg
             yield "TELEGRAM_SECRET_TOKEN", "is missing, TELEGRAM_TRANSPORT=webhook needs it"
 
 
-class IngestWorkerSettings(ProcessSettings, KafkaSettings, DatabaseSettings, SlackApiSettings, TelegramApiSettings):
+class IngestWorkerSettings(
+    ProcessSettings, KafkaSettings, DatabaseSettings, SlackApiSettings, SlackGapSettings, TelegramApiSettings
+):
     slack_bot_token: SecretStr | None = Field(
         None, description="Bot token of the Slack app; not set: nothing is read from Slack.", examples=["xoxb-1-2-abc"]
     )
@@ -125,6 +137,13 @@ class IngestWorkerSettings(ProcessSettings, KafkaSettings, DatabaseSettings, Sla
         ge=2,
         description="How long it is remembered what was published of a person or channel.",
         examples=["90"],
+    )
+    slack_backfill_look_back_days: float = Field(
+        7,
+        gt=0,
+        le=90,
+        description="How long before a gap messages and threads are looked at again for replies, edits and deletions.",
+        examples=["7"],
     )
 
     _token = field_validator("telegram_bot_token")(bot_token)

@@ -18,6 +18,8 @@ ELSEWHERE = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "SLACK_API_URL", "TELEGR
 """These would make the stack lean on servers that a test may not kill."""
 IMPATIENT = {"SLACK_TIMEOUT_SECONDS": "2", "TELEGRAM_TIMEOUT_SECONDS": "2", "SETTLING_SECONDS": "1"}
 """A doubtful send is looked into after three seconds, not fifteen."""
+GAP_SECONDS = 3
+"""So long ingest-slack must have heard nothing to have history read when it starts."""
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,7 @@ def stack() -> Iterator[Stack]:
         for name in ELSEWHERE:
             environment.delenv(name, raising=False)
         env = {"notifier": IMPATIENT, **faults.environment(state / "breaking")}
+        env["ingest-worker"]["SLACK_BACKFILL_AFTER_SECONDS"] = str(GAP_SECONDS)
         options = StackOptions(state=state, stable_ports=False, routers=2, extra_env=env)
         running = Stack(options, progress=SILENT)
         run_aside(running.start)

@@ -19,6 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from chassis import metrics
 from chassis.error_text import describe
 from chassis.logs import get_logger
+from services.ingest.catch_up import CatchUp
 from services.ingest.publish import Intake, TooLarge, Unavailable
 
 WATCH_SECONDS = 1.0
@@ -30,8 +31,9 @@ log = get_logger(__name__)
 class SocketMode:
     """One connection, which slack_sdk keeps open and renews when Slack asks for it."""
 
-    def __init__(self, intake: Intake, *, app_token: str, api_url: str) -> None:
+    def __init__(self, intake: Intake, *, app_token: str, api_url: str, catch_up: CatchUp | None = None) -> None:
         self._intake = intake
+        self._catch_up = catch_up
         web = AsyncWebClient(base_url=api_url, retry_handlers=[])
         self._client = SocketModeClient(app_token=app_token, web_client=web, trace_enabled=False)
         self._client.socket_mode_request_listeners.append(self._listen)
@@ -57,6 +59,8 @@ class SocketMode:
 
     async def connected(self) -> bool:
         up = await self._client.is_connected()
+        if self._catch_up is not None:
+            (self._catch_up.works if up else self._catch_up.fails)("socket")
         metrics.transport_connected.labels("slack").set(1 if up else 0)
         return up
 

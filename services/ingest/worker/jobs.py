@@ -27,6 +27,7 @@ RETURNING job_id, kind, payload, attempts, traceparent
 """
 DONE = "DELETE FROM jobs WHERE job_id = $1"
 POSTPONE = "UPDATE jobs SET due_at = now() + make_interval(secs => $2), attempts = attempts - $3 WHERE job_id = $1"
+GO_ON = "UPDATE jobs SET due_at = now(), attempts = 0 WHERE job_id = $1"
 FRESH = """
 SELECT key FROM profiles WHERE key = ANY($1::text[]) AND fetched_at > now() - make_interval(hours => $2)
 """
@@ -71,8 +72,13 @@ async def done(connection: Connection, job: Job) -> None:
 
 async def postpone(connection: Connection, job: Job, seconds: float | None = None) -> None:
     """Try again later: after `seconds`, and the attempt doesn't count, or after a pause that doubles with each."""
-    pause = seconds if seconds is not None else min(2.0**job.attempts, LONGEST_PAUSE_SECONDS)
+    pause = seconds if seconds is not None else min(2.0 ** min(job.attempts, 16), LONGEST_PAUSE_SECONDS)
     await connection.execute(POSTPONE, job.job_id, pause, int(seconds is not None))
+
+
+async def go_on(connection: Connection, job: Job) -> None:
+    """A step of the job is done, and there are more: due at once."""
+    await connection.execute(GO_ON, job.job_id)
 
 
 async def fresh(connection: Connection, keys: Iterable[str], hours: int) -> set[str]:

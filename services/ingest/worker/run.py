@@ -22,7 +22,8 @@ from contracts.chat import Channel
 from contracts.chat_events_v1 import ChatEvent
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
 from services.ingest.telegram.calls import TelegramCalls, TelegramRefused
-from services.ingest.worker import jobs, wishes
+from services.ingest.worker import heard, jobs, known, wishes
+from services.ingest.worker.backfill import Backfill
 from services.ingest.worker.jobs import Job
 from services.ingest.worker.slack_reads import Gone, Later, SlackReads
 
@@ -30,6 +31,7 @@ SOURCE = "okno/ingest-worker"
 FRESH_HOURS = 24
 AT_ONCE = 8
 IDLE_SECONDS = 0.5
+PRUNE_SECONDS = 300.0
 log = get_logger(__name__)
 
 
@@ -42,9 +44,12 @@ async def note_wishes(records: Sequence[Record], connection: Connection) -> None
         for envelope in envelopes
         for job in wishes.wanted(envelope.data)
     }
-    known = await jobs.fresh(connection, (str(job.payload.get("key")) for job in wanted.values()), FRESH_HOURS)
-    await jobs.add(connection, [job for job in wanted.values() if job.payload.get("key") not in known])
-    carried = wishes.carried(event for event in events if isinstance(event, ChatEvent))
+    fresh = await jobs.fresh(connection, (str(job.payload.get("key")) for job in wanted.values()), FRESH_HOURS)
+    await jobs.add(connection, [job for job in wanted.values() if job.payload.get("key") not in fresh])
+    chat = [event for event in events if isinstance(event, ChatEvent)]
+    await heard.note(connection, chat)
+    await known.note(connection, chat)
+    carried = wishes.carried(chat)
     for profile in sorted(carried, key=lambda profile: profile.record_key):
         await _publish_profile(connection, profile)
 
@@ -58,11 +63,13 @@ class JobLoop:
         slack: SlackReads | None,
         telegram: TelegramCalls | None,
         *,
+        backfill: Backfill | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._database = database
         self._slack = slack
         self._telegram = telegram
+        self._backfill = backfill
         self._backoff = backoff or Backoff()
         self._unfinished: list[Job] = []
         self._last_turn = time.monotonic()
@@ -83,11 +90,15 @@ class JobLoop:
     async def run(self) -> None:
         """Until `stop`. Raises when the database stays away."""
         failures, since = 0, 0.0
+        pruned_at = time.monotonic()
         while not self._stopping.is_set():
             self._last_turn = time.monotonic()
             self._woken.clear()
             try:
                 worked = await self._turn()
+                if self._backfill is not None and time.monotonic() - pruned_at > PRUNE_SECONDS:
+                    pruned_at = time.monotonic()
+                    await self._backfill.prune()
             except Exception as error:
                 if fate_of(error) is not Fate.TRANSIENT:
                     raise
@@ -126,6 +137,9 @@ class JobLoop:
     async def _run(self, job: Job) -> None:
         """Never raises for what a platform answers: one job's trouble is not another's."""
         try:
+            if job.kind in (wishes.GAP, wishes.HISTORY):
+                await self._read_history(job)
+                return
             found = await self._fetch(job)
         except Exception as error:  # noqa: BLE001  an answer can break a parser too; `_failed` logs and counts it
             await self._failed(job, error)
@@ -138,6 +152,12 @@ class JobLoop:
                     row = outbox.row(record, source=SOURCE, time=datetime.now(UTC), traceparent=job.traceparent)
                     await outbox.add(connection, [row])
             await jobs.done(connection, job)
+
+    async def _read_history(self, job: Job) -> None:
+        """Backfill writes its own transactions."""
+        if self._backfill is None:
+            raise Later("SLACK_BOT_TOKEN is not set")
+        await (self._backfill.gap(job) if job.kind == wishes.GAP else self._backfill.step(job))
 
     async def _fetch(self, job: Job) -> Sequence[RecordModel]:
         if job.kind == wishes.ANSWER_BUTTON:
@@ -156,7 +176,8 @@ class JobLoop:
 
     async def _failed(self, job: Job, error: Exception) -> None:
         seconds = error.seconds if isinstance(error, Later) else None
-        final = isinstance(error, Gone | TelegramRefused) or (seconds is None and job.attempts >= jobs.ATTEMPTS)
+        given_up = seconds is None and job.attempts >= jobs.ATTEMPTS and job.kind not in (wishes.GAP, wishes.HISTORY)
+        final = isinstance(error, Gone | TelegramRefused) or given_up
         if seconds is None:
             log.warning("job failed", kind=job.kind, attempts=job.attempts, given_up=final, error=describe(error))
         async with self._database.transaction() as connection:

@@ -1,11 +1,13 @@
-"""What the worker reads from Slack: profiles, channel names, threads.
+"""What the worker reads from Slack: profiles, channel names, threads, history.
 
-Tiers (docs.slack.dev, "Rate limits"): users.info 100 calls a minute, conversations.info and replies 50. A 429's
+Tiers (docs.slack.dev, "Rate limits"): users.info 100 calls a minute, conversations.info, history and replies 50 (apps
+sold outside the Marketplace: history and replies 1, with 15 messages a page). A 429's
 `Retry-After` (seconds) is kept for the whole method: until it is over no call of that method is made.
 """
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,11 +27,26 @@ DEFAULT_RETRY_AFTER = 30.0
 """Seconds to wait after a 429 that doesn't say."""
 
 log = get_logger(__name__)
-_GONE = frozenset({"user_not_found", "user_not_visible", "users_not_found", "channel_not_found", "thread_not_found"})
+_GONE = frozenset(
+    {"user_not_found", "user_not_visible", "users_not_found", "channel_not_found", "thread_not_found", "not_in_channel"}
+)
+_KINDS = "public_channel,private_channel,mpim,im"
 
 
 class Gone(Exception):
     """Slack doesn't know it, or doesn't show it to us: there is nothing to fetch."""
+
+
+class StaleCursor(Exception):
+    """Slack doesn't know where the last page ended: begin anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Slack's messages as they are; `cursor` leads to the next page."""
+
+    messages: list[dict[str, Any]]
+    cursor: str | None
 
 
 class Later(Exception):
@@ -62,7 +79,7 @@ class SlackReads:
 
     async def thread(self, channel: Channel, thread: str, before: datetime) -> list[MessagePosted]:
         """The root and replies before a time, oldest first, as backfilled events with the ids they always have."""
-        envelope = await self._envelope(channel)
+        envelope = await self.envelope(channel)
         found: list[MessagePosted] = []
         cursor: str | None = None
         while True:
@@ -82,11 +99,52 @@ class SlackReads:
         kept = (record for record in found if record.occurred_at < before)
         return [record.model_copy(update={"backfilled": True, "channel": channel}) for record in kept]
 
-    async def _envelope(self, channel: Channel) -> dict[str, Any]:
-        """History has no envelope; who we are comes from `auth.test`."""
+    async def channels(self) -> list[Channel]:
+        """All that our bot is in ("users.conversations": without a user, the caller's own)."""
+        workspace = await self._workspace()
+        found: list[Channel] = []
+        cursor: str | None = None
+        while True:
+            arguments: dict[str, Any] = {"types": _KINDS, "exclude_archived": True, "limit": PAGE}
+            answer = await self._call("users.conversations", **arguments, **({"cursor": cursor} if cursor else {}))
+            found += [_channel(one, workspace) for one in answer["channels"]]
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return found
+
+    async def named_channel(self, key: keys.ChannelKey) -> Channel:
+        answer = await self._call("conversations.info", channel=keys.native_channel(key))
+        return _channel(answer["channel"], await self._workspace())
+
+    async def history(self, channel: Channel, oldest: datetime, cursor: str | None) -> Page:
+        """A page of a channel, the newest first, without replies but for those also sent to the channel."""
+        return await self._page(
+            "conversations.history", channel, cursor, oldest=f"{oldest.timestamp():.6f}", inclusive=True
+        )
+
+    async def shows_anything_before(self, channel: Channel, moment: datetime) -> bool:
+        arguments: dict[str, Any] = {"latest": f"{moment.timestamp():.6f}", "limit": 1}
+        answer = await self._call("conversations.history", channel=keys.native_channel(channel.key), **arguments)
+        return bool(answer["messages"])
+
+    async def replies(self, channel: Channel, thread: str, cursor: str | None) -> Page:
+        """A page of a thread, the oldest first; the root is among them."""
+        return await self._page("conversations.replies", channel, cursor, ts=thread)
+
+    async def _page(self, method: str, channel: Channel, cursor: str | None, **arguments: Any) -> Page:
+        given = {"include_all_metadata": True, "limit": PAGE, **arguments, **({"cursor": cursor} if cursor else {})}
+        answer = await self._call(method, channel=keys.native_channel(channel.key), **given)
+        return Page(answer["messages"], (answer.get("response_metadata") or {}).get("next_cursor") or None)
+
+    async def _workspace(self) -> str:
         if self._identity is None:
             self._identity = await self._call("auth.test")
-        ours = [{"user_id": self._identity["user_id"], "is_bot": True}]
+        return str(self._identity["team_id"])
+
+    async def envelope(self, channel: Channel) -> dict[str, Any]:
+        """History has no envelope; who we are comes from `auth.test`."""
+        identity = self._identity = self._identity or await self._call("auth.test")
+        ours = [{"user_id": identity["user_id"], "is_bot": True}]
         return {"type": "event_callback", "team_id": channel.workspace, "authorizations": ours}
 
     async def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
@@ -113,7 +171,17 @@ class SlackReads:
             log.warning("Slack's limit of a method is reached, its jobs wait", method=method, seconds=seconds)
             return Later("rate limited", seconds)
         code = response.get("error") if status == 200 else None
+        if code == "invalid_cursor":
+            return StaleCursor(method)
         return Gone(code) if code in _GONE else Later(str(code or f"HTTP {status}"))
+
+
+def _channel(shown: dict[str, Any], workspace: str) -> Channel:
+    """A conversation object of Slack ("Conversation object": `is_im`, `is_mpim`, `is_private`)."""
+    kind = ChannelType.PRIVATE if shown.get("is_private") else ChannelType.PUBLIC
+    if shown.get("is_im") or shown.get("is_mpim"):
+        kind = ChannelType.DIALOG if shown.get("is_im") else ChannelType.GROUP_DIALOG
+    return Channel(key=keys.slack_channel(shown["id"]), platform=keys.Platform.SLACK, workspace=workspace, type=kind)
 
 
 def _wire(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,15 @@ from contracts.base import RecordModel
 from contracts.chat import Author, Channel
 from contracts.chat_events_v1 import ButtonPressed, ChatEvent, MessageEdited, MessagePosted, ReactionChanged
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
-from contracts.chat_requests_v1 import ReadThread
+from contracts.chat_requests_v1 import ReadHistory, ReadThread
 from contracts.keys import Platform
 from services.ingest.worker.jobs import Job
 
 PERSON = "slack_person"
 CHANNEL = "slack_channel"
 THREAD = "slack_thread"
+GAP = "gap"
+HISTORY = "slack_history"
 ANSWER_BUTTON = "telegram_answer_button"
 
 
@@ -31,6 +33,8 @@ def wanted(event: RecordModel) -> list[Job]:
             "before": event.before.isoformat(),
         }
         return [Job(event.request_id, THREAD, payload)] if event.channel.platform == Platform.SLACK else []
+    if isinstance(event, ReadHistory):
+        return [Job(event.record_id, GAP, event.model_dump(mode="json", exclude_none=True))]
     if not isinstance(event, ChatEvent):
         return []
     if isinstance(event, ButtonPressed) and event.channel.platform == Platform.TELEGRAM:

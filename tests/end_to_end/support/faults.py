@@ -26,7 +26,9 @@ _ROUTER = [*consumer_points("router"), "router.published", *relay_points("router
 POINTS: Mapping[str, list[str]] = {
     "ingest-slack": ["ingest.published"],
     "ingest-telegram": ["ingest.published"],
-    "ingest-worker": [*consumer_points("ingest-worker"), *relay_points()],
+    "ingest-worker": [
+        *consumer_points("ingest-worker"), *relay_points(), "backfill.read", "backfill.kept", "backfill.published",
+    ],
     "router-0": _ROUTER,
     "router-1": _ROUTER,
     "ticketing-api": ["ticketing-api.handled", "ticketing-api.committed"],

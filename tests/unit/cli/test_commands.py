@@ -1,12 +1,13 @@
 """Commands fail with a sentence that says what is wrong and what to do; the list of processes is whole."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from chassis.settings import ProcessSettings
-from cli import environment
+from cli import backfill, environment
 from cli.commands import app
 from cli.processes import KINDS, SERVICES, migration_folders
 
@@ -28,6 +29,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["migrate"], "DATABASE_URL"),
         (["topics", "check"], "KAFKA_BOOTSTRAP_SERVERS"),
         (["tokens", "list"], "DATABASE_URL"),
+        (["backfill", "slack"], "KAFKA_BOOTSTRAP_SERVERS"),
     ],
 )
 def test_what_is_not_set_is_named_with_what_to_do(arguments: list[str], variable: str) -> None:
@@ -44,6 +46,24 @@ def test_a_file_that_is_no_policy_is_told_each_fault(tmp_path: Path) -> None:
     assert said.exit_code == 1
     assert "answers.0.name" in said.output
     assert "answer 'y' never fires" in said.output
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("90m", datetime(2026, 5, 21, 14, 30, tzinfo=UTC)),
+        ("2026-05-20T15:00", datetime(2026, 5, 20, 15, tzinfo=UTC)),
+        ("2026-05-20T15:00+02:00", datetime(2026, 5, 20, 13, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_written_as_such_or_as_how_long_ago(text: str, expected: datetime) -> None:
+    assert backfill.moment(text, datetime(2026, 5, 21, 16, tzinfo=UTC)) == expected
+
+
+@pytest.mark.parametrize(("since", "said"), [("yesterday", "is no time"), ("2999-01-01", "yet to come")])
+def test_a_time_that_is_none_or_not_yet_is_refused(since: str, said: str) -> None:
+    result = run.invoke(app, ["backfill", "slack", "--since", since])
+    assert (result.exit_code, said in result.output) == (1, True)
 
 
 def test_control_characters_in_a_policy_are_told_with_their_place(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from chassis import metrics
+from contracts.keys import Platform
 from services.ingest import publish
 from services.ingest.asgi import Answer, Request, WebhookApp
-from services.ingest.publish import Intake
+from services.ingest.catch_up import CatchUp
+from services.ingest.publish import Intake, Unavailable
 from services.ingest.slack.parse import parse
 from services.ingest.slack.receive import SlackWebhook
 from services.ingest.telegram.receive import TelegramWebhook
@@ -224,3 +226,21 @@ async def test_half_an_emoji_is_kept_one_way_or_the_other(slack: SlackWebhook, p
     assert answer.status == 200
     (record,) = producer.sent
     assert record["topic"] == ("chat.events.v1" if where == "text" else "chat.events.v1.dead")
+
+
+async def test_refused_events_are_asked_for_once_kafka_takes_events_again(producer: Producer) -> None:
+    """Slack has given them up when that took longer than its retries."""
+    time = float(NOW)
+    catch_up = CatchUp(producer, Platform.SLACK, process="x", after=300, now=lambda: time)
+    catch_up._requests.get_nowait()  # the one of the start
+    intake = Intake(producer, parse, platform="slack", process="x", catch_up=catch_up)
+    producer.outcome = KafkaConnectionError("away")
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await intake.take(b"{}", POST)
+        time += 200
+    producer.outcome = None
+    await intake.take(b"{}", POST)
+    since = catch_up._requests.get_nowait().since
+    assert since is not None
+    assert NOW - 120 < since.timestamp() < NOW

@@ -1,0 +1,81 @@
+"""Asks the worker to read what a platform told while ingest didn't listen: at the start, and after an outage.
+
+Nothing here stands between an event and its acknowledgement: requests are published beside, until Kafka has them.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from chassis.error_text import describe
+from chassis.logs import get_logger
+from contracts.chat_requests_v1 import ReadHistory
+from contracts.codec import encode
+from contracts.keys import Platform
+
+AGAIN_SECONDS = 5.0
+MARGIN_SECONDS = 60.0
+"""What failed first happened a moment before, and by the platform's clock."""
+log = get_logger(__name__)
+
+
+async def publish(producer: AIOKafkaProducer, request: ReadHistory, *, source: str) -> None:
+    """Returns when Kafka has the request. Raises KafkaError."""
+    record = encode(request, source=source, time=request.requested_at)
+    await producer.send_and_wait(record.topic, record.value, key=record.key, headers=record.headers)
+
+
+class CatchUp:
+    """`after`: seconds for which nothing could be taken before the platform has surely given something up."""
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        platform: Platform,
+        *,
+        process: str,
+        after: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._producer = producer
+        self._platform = platform
+        self._source = f"okno/{process}"
+        self._after = after
+        self._now = now
+        self._failing_since: dict[str, float] = {}
+        self._requests: asyncio.Queue[ReadHistory] = asyncio.Queue()
+        self._ask(only_after_gap=True)
+
+    def fails(self, part: str) -> None:
+        """An event can't be taken, or none can come: `part` says which of the ways in is shut."""
+        self._failing_since.setdefault(part, self._now())
+
+    def works(self, part: str) -> None:
+        """An event was taken, or the connection is up."""
+        since = self._failing_since.pop(part, None)
+        if since is not None and self._now() - since > self._after:
+            self._ask(since=datetime.fromtimestamp(since - MARGIN_SECONDS, UTC))
+
+    async def run(self) -> None:
+        """Publish the requests, for ever."""
+        while True:
+            request = await self._requests.get()
+            while not await self._published(request):
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _published(self, request: ReadHistory) -> bool:
+        try:
+            await publish(self._producer, request, source=self._source)
+        except KafkaError as error:
+            log.warning("the request to read history waits for Kafka", error=describe(error))
+            return False
+        return True
+
+    def _ask(self, *, since: datetime | None = None, only_after_gap: bool = False) -> None:
+        at = datetime.fromtimestamp(self._now(), UTC)
+        request = ReadHistory(platform=self._platform, requested_at=at, since=since, only_after_gap=only_after_gap)
+        self._requests.put_nowait(request)

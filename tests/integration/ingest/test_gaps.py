@@ -1,0 +1,247 @@
+"""Since when a platform wasn't heard, and which reading that begins: on a real PostgreSQL, with an imagined Slack."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from chassis import metrics
+from chassis.database import Database
+from chassis.migrations import migrate
+from contracts.chat import Author, Channel, ChannelType
+from contracts.chat_events_v1 import ChannelMoved, MessagePosted
+from contracts.chat_requests_v1 import ReadHistory
+from contracts.keys import Platform, message_key, slack_channel, slack_person, telegram_channel
+from services.ingest.bootstrap import FOLDERS, SCHEMA
+from services.ingest.worker import heard, jobs, known, readings, wishes
+from services.ingest.worker.backfill import RETRIES_END, Backfill
+from services.ingest.worker.jobs import Job
+from services.ingest.worker.slack_reads import Page, SlackReads, StaleCursor
+
+NOW = datetime(2026, 5, 21, 16, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+LOOK_BACK = timedelta(days=7)
+HELP = Channel(key=slack_channel("C1"), platform=Platform.SLACK, workspace="T1", type=ChannelType.PUBLIC)
+DIALOG = Channel(key=telegram_channel(7, 5), platform=Platform.TELEGRAM, workspace="7", type=ChannelType.DIALOG)
+
+
+class Slack:
+    """One channel, and pages in the order in which they are asked for."""
+
+    def __init__(self) -> None:
+        self.pages: list[Page | Exception] = []
+        self.cursors: list[str | None] = []
+
+    async def channels(self) -> list[Channel]:
+        return [HELP]
+
+    async def envelope(self, _channel: Channel) -> dict[str, Any]:
+        return {"type": "event_callback", "team_id": "T1", "authorizations": []}
+
+    async def history(self, _channel: Channel, _oldest: datetime, cursor: str | None) -> Page:
+        self.cursors.append(cursor)
+        page = self.pages.pop(0)
+        if isinstance(page, Exception):
+            raise page
+        return page
+
+
+class Worker:
+    """The worker's tables, and its backfill with five minutes as the shortest gap."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.slack = Slack()
+        self.backfill = Backfill(database, cast("SlackReads", self.slack), after=5 * MINUTE, look_back=LOOK_BACK)
+
+    async def hears(self, *minutes_ago: float, channel: Channel = HELP, backfilled: bool = False) -> None:
+        events = [post(NOW - ago * MINUTE, channel, backfilled=backfilled) for ago in minutes_ago]
+        async with self.database.transaction() as connection:
+            await heard.note(connection, events)
+            await known.note(connection, events)
+
+    async def asked(self, platform: Platform = Platform.SLACK, **fields: Any) -> None:
+        request = ReadHistory(platform=platform, requested_at=NOW, **fields)
+        job = Job(request.record_id, wishes.GAP, request.model_dump(mode="json", exclude_none=True))
+        async with self.database.transaction() as connection:
+            await jobs.add(connection, [job])
+        await self.backfill.gap(job)
+
+    async def reading(self) -> readings.Reading | None:
+        async with self.database.transaction() as connection:
+            return await readings.load(connection, HELP.key)
+
+    async def since(self) -> datetime | None:
+        reading = await self.reading()
+        return None if reading is None else reading.since
+
+    async def steps(self) -> None:
+        """One step of the channel's job."""
+        async with self.database.transaction() as connection:
+            (job,) = await jobs.take(connection, 1)
+        await self.backfill.step(job)
+
+
+def post(at: datetime, channel: Channel = HELP, *, backfilled: bool = False) -> MessagePosted:
+    return MessagePosted(
+        channel=channel,
+        occurred_at=at,
+        received_at=at,
+        message_key=message_key(channel.key, f"{at.timestamp():.6f}"),
+        author=Author(key=slack_person("U1")),
+        text="hi",
+        backfilled=backfilled,
+    )
+
+
+def message(minutes_ago: float) -> dict[str, Any]:
+    return {"type": "message", "user": "U1", "text": "hi", "ts": f"{(NOW - minutes_ago * MINUTE).timestamp():.6f}"}
+
+
+@pytest.fixture
+async def worker(database_url: str) -> AsyncIterator[Worker]:
+    await migrate(database_url, schema=SCHEMA, folders=FOLDERS)
+    database = await Database.connect(database_url, schema=SCHEMA, process="test")
+    yield Worker(database)
+    await database.close()
+
+
+async def test_a_start_after_a_gap_reads_from_the_last_live_event_on_less_the_missed_retries(worker: Worker) -> None:
+    await worker.hears(500, 60.5, 60.2)
+    await worker.hears(1, backfilled=True)
+    await worker.hears(-1)  # heard after the start
+    await worker.asked(only_after_gap=True)
+    assert await worker.since() == NOW - 60.2 * MINUTE - RETRIES_END
+    reading = await worker.reading()
+    assert reading is not None
+    assert reading.oldest == reading.since - LOOK_BACK
+
+
+async def test_a_start_without_a_gap_reads_nothing_nor_does_the_first_of_all(worker: Worker) -> None:
+    await worker.asked(only_after_gap=True)
+    await worker.asked()
+    await worker.hears(500, 4)
+    await worker.asked(only_after_gap=True)
+    assert await worker.reading() is None
+
+
+async def test_nothing_older_than_the_first_event_of_all_is_asked_for(worker: Worker) -> None:
+    await worker.hears(60, 58)
+    await worker.asked(only_after_gap=True)
+    assert await worker.since() == NOW - 60 * MINUTE
+
+
+async def test_an_operator_without_a_time_means_the_latest_gap_even_when_events_flow_again(worker: Worker) -> None:
+    await worker.hears(500, 300, 200, 198, 30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 1)
+    await worker.asked()
+    assert await worker.since() == NOW - 198 * MINUTE - RETRIES_END
+
+
+async def test_a_second_request_begins_the_reading_anew_with_the_earlier_time(worker: Worker) -> None:
+    early, late = NOW - 90 * MINUTE, NOW - 30 * MINUTE
+    await worker.asked(since=late)
+    worker.slack.pages = [Page([message(20)], "more")]
+    await worker.steps()
+    before = await worker.reading()
+    assert before is not None
+    assert before.cursor == "more"
+    await worker.asked(since=early, channel=None)
+    after = await worker.reading()
+    assert after is not None
+    assert (after.since, after.cursor, after.number > before.number) == (early, None, True)
+    worker.slack.pages = [Page([message(60)], None)]
+    await worker.steps()
+    assert worker.slack.cursors == [None, None]
+
+
+async def test_a_step_that_another_worker_has_done_meanwhile_is_dropped(worker: Worker) -> None:
+    await worker.asked(since=NOW - 30 * MINUTE)
+    reading = await worker.reading()
+    assert reading is not None
+    async with worker.database.transaction() as connection:
+        assert await readings.advance(connection, reading, readings.Stage.HISTORY, cursor="a")
+        assert not await readings.advance(connection, reading, readings.Stage.HISTORY, cursor="b")
+
+
+async def test_a_cursor_that_slack_has_forgotten_begins_the_pages_anew(worker: Worker) -> None:
+    await worker.asked(since=NOW - 30 * MINUTE)
+    worker.slack.pages = [Page([message(1)], "old"), StaleCursor("x"), Page([message(1)], None)]
+    for _ in range(3):
+        await worker.steps()
+    assert worker.slack.cursors == [None, "old", None]
+
+
+async def test_one_odd_message_hides_no_other(worker: Worker) -> None:
+    await worker.asked(since=NOW - 30 * MINUTE)
+    odd = [
+        {"ts": "odd"},
+        {"subtype": "tombstone", "ts": "99999999999999999999.000000"},
+        {**message(2), "files": 7},
+        {**message(3), "files": [{"id": "F1", "name": "half of a pair \ud800"}]},
+        {**message(5), "thread_ts": "\x00", "latest_reply": "9" * 30, "reply_count": 1},
+    ]
+    whole = {**message(1), "files": [{"id": "F1", "name": "nothing \x00 at all"}]}
+    worker.slack.pages = [Page([*odd, whole], None)]
+    await worker.steps()
+    reading = await worker.reading()
+    assert reading is not None
+    async with worker.database.transaction() as connection:
+        found = await readings.take(connection, reading, 10)
+    assert [event.occurred_at for event in found] == [NOW - 5 * MINUTE, NOW - MINUTE]
+
+
+async def test_a_failing_slack_is_asked_again_for_ever_and_a_success_forgets_the_failures(worker: Worker) -> None:
+    await worker.asked(since=NOW - 30 * MINUTE)
+    pool = worker.database.pool
+    await pool.execute("UPDATE jobs SET attempts = 5000")
+    async with worker.database.transaction() as connection:
+        (job,) = await jobs.take(connection, 1)
+        await jobs.postpone(connection, job)
+    pause = await pool.fetchval("SELECT due_at - now() FROM jobs")
+    assert pause <= timedelta(seconds=jobs.LONGEST_PAUSE_SECONDS)
+    await pool.execute("UPDATE jobs SET due_at = now()")
+    worker.slack.pages = [Page([message(1)], "more")]
+    await worker.steps()
+    assert await pool.fetchval("SELECT attempts FROM jobs") == 0
+
+
+async def test_without_a_token_a_gap_is_reported_and_nothing_waits_for_one(worker: Worker) -> None:
+    worker.backfill = Backfill(worker.database, None, after=5 * MINUTE, look_back=LOOK_BACK)
+    await worker.hears(60)
+    await worker.asked(only_after_gap=True)
+    assert await worker.database.pool.fetchval("SELECT count(*) FROM jobs") == 0
+
+
+async def test_a_gap_that_telegram_may_not_bridge_is_reported(worker: Worker) -> None:
+    def count(outcome: str) -> float:
+        return metrics.REGISTRY.get_sample_value("okno_gaps_total", {"platform": "telegram", "outcome": outcome}) or 0
+
+    before = count("too_long"), count("caught_up")
+    await worker.hears(25 * 60, channel=DIALOG)
+    await worker.asked(Platform.TELEGRAM, only_after_gap=True)
+    assert (count("too_long"), count("caught_up")) == (before[0] + 1, before[1])
+    await worker.hears(23 * 60, channel=DIALOG)
+    await worker.asked(Platform.TELEGRAM, only_after_gap=True)
+    assert (count("too_long"), count("caught_up")) == (before[0] + 1, before[1] + 1)
+    assert await worker.reading() is None
+
+
+async def test_messages_of_a_moved_channel_are_known_under_its_new_key(worker: Worker) -> None:
+    await worker.hears(2, 1)
+    new = HELP.model_copy(update={"key": slack_channel("C2")})
+    moved = ChannelMoved(channel=new, occurred_at=NOW, received_at=NOW, old_channel_key=HELP.key)
+    async with worker.database.transaction() as connection:
+        await known.note(connection, [moved, post(NOW, new)])
+        keys = [message_key(new.key, f"{(NOW - ago * MINUTE).timestamp():.6f}") for ago in (2, 1, 0)]
+        assert set(await known.shown(connection, new.key, keys, 1)) == set(keys)
+
+
+async def test_what_no_gap_needs_any_more_is_forgotten_but_the_installation(worker: Worker) -> None:
+    days = 24 * 60
+    old = (datetime.now(UTC) - NOW) / MINUTE  # minutes from NOW to the real now, which pruning looks at
+    await worker.hears(*(day * days - old for day in (90, 60, 15, 13)))
+    await worker.backfill.prune()
+    left = await worker.database.pool.fetch("SELECT minute FROM heard ORDER BY minute")
+    assert [round((datetime.now(UTC) - row["minute"]) / MINUTE / days) for row in left] == [90, 15, 13]
+    assert await worker.database.pool.fetchval("SELECT count(*) FROM messages") == 1

@@ -1,0 +1,49 @@
+"""History is asked for at the start, and after an outage that is longer than the platform sends again."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from contracts.chat_requests_v1 import ReadHistory
+from contracts.keys import Platform
+from services.ingest.catch_up import MARGIN_SECONDS, CatchUp
+
+
+class Requests:
+    """A CatchUp with a clock of the test's own, and what it has asked for so far."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        producer: Any = None
+        self.catch_up = CatchUp(producer, Platform.SLACK, process="x", after=300, now=lambda: self.time)
+
+    def asked(self) -> list[ReadHistory]:
+        queue = self.catch_up._requests
+        return [queue.get_nowait() for _ in range(queue.qsize())]
+
+
+def test_at_the_start_the_worker_decides_whether_there_was_a_gap() -> None:
+    (request,) = Requests().asked()
+    assert (request.only_after_gap, request.since, request.platform) == (True, None, Platform.SLACK)
+
+
+def test_a_long_outage_is_asked_for_from_just_before_its_first_refusal() -> None:
+    requests = Requests()
+    requests.asked()
+    requests.catch_up.fails("kafka")
+    requests.time += 301
+    requests.catch_up.fails("kafka")
+    requests.catch_up.works("socket")
+    assert requests.asked() == []
+    requests.catch_up.works("kafka")
+    requests.catch_up.works("kafka")
+    (request,) = requests.asked()
+    assert (request.only_after_gap, request.since) == (False, datetime.fromtimestamp(1000 - MARGIN_SECONDS, UTC))
+
+
+def test_what_slack_bridges_by_itself_is_not_asked_for() -> None:
+    requests = Requests()
+    requests.asked()
+    requests.catch_up.fails("kafka")
+    requests.time += 299
+    requests.catch_up.works("kafka")
+    assert requests.asked() == []
