@@ -105,7 +105,7 @@ def _delete(entry: Entry, instruction: DeleteReply, traceparent: str | None, at:
             entry.move(operation, Event.CANCEL, at)
     unseen = post.state is DeliveryState.UNKNOWN or (post.state is DeliveryState.SENT and not entry.message_keys)
     in_flight = post.state is DeliveryState.SENDING
-    if allowed(post.state, Event.CANCEL):
+    if not unseen and allowed(post.state, Event.CANCEL):  # what may be in the chat isn't called cancelled
         entry.move(post, Event.CANCEL, at)
     if entry.message_keys or in_flight:
         _follow(entry, Operation.DELETE, instruction.instruction_id, traceparent, at)
