@@ -26,7 +26,7 @@ from contracts.chat_events_v1 import ChatEvent
 from contracts.ticket_commands_v1 import RecordAutomaticAnswer
 from services.router.commands import Origin, outgoing
 from services.router.decide import decide_once
-from services.router.decide.decisions import Answer, Close, Decision, Place
+from services.router.decide.decisions import Answer, Close, Decision, PlacePost
 from services.router.policy import ReadyPolicy
 from services.router.records import record_of
 from services.router.view import reference, tickets
@@ -166,4 +166,4 @@ def _event_of(record: Record) -> ChatEvent | None:
 
 
 def _ticket_of(decisions: Sequence[Decision]) -> str | None:
-    return next((one.ticket_id for one in decisions if isinstance(one, (Place, Close, Answer))), None)
+    return next((one.ticket_id for one in decisions if isinstance(one, (PlacePost, Close, Answer))), None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from contracts.chat_events_v1 import ChatEvent, MessagePosted
 from contracts.keys import ChannelKey, MessageKey, PersonKey, PlaceKey
 from services.router.decide.changes import after
-from services.router.decide.decisions import Decision, KeepEarly, MoveChannel, Place, Remove, Revise, Speak
+from services.router.decide.decisions import AliasChannel, Decision, KeepEarly, PlacePost, Remove, Revise, Speak
 from services.router.decide.known import EarlyChange, KnownMessage, KnownPlace, Speaker, StaffMember
 from services.router.view.aliases import Aliases
 
@@ -28,7 +28,7 @@ class Changed:
     early: list[EarlyChange] = field(default_factory=list)
     caught_up: list[MessageKey] = field(default_factory=list)
     """Messages that came: nothing is kept for them any longer."""
-    moved: list[MoveChannel] = field(default_factory=list)
+    moved: list[AliasChannel] = field(default_factory=list)
 
 
 class Overlay:
@@ -90,7 +90,7 @@ class Overlay:
         self.rules[event.record_id] = rule_of(decisions)
         for decision in decisions:
             match decision:
-                case Place():
+                case PlacePost():
                     assert isinstance(event, MessagePosted)  # noqa: S101 - only posts are placed
                     self._place(event, decision)
                 case Speak():
@@ -103,7 +103,7 @@ class Overlay:
                     change = EarlyChange(decision.change, traceparent)
                     self.kept.setdefault(decision.change.message_key, []).append(change)
                     self.changed.early.append(change)
-                case MoveChannel():
+                case AliasChannel():
                     self.aliases = self.aliases.plus(decision.old, decision.channel.key)
                     self.changed.moved.append(decision)
                 case _:
@@ -111,7 +111,7 @@ class Overlay:
         if isinstance(event, MessagePosted):
             self._catch_up(event.message_key)
 
-    def _place(self, event: MessagePosted, placed: Place) -> None:
+    def _place(self, event: MessagePosted, placed: PlacePost) -> None:
         home = placed.address.key
         if placed.starts:
             place = KnownPlace(home, placed.conversation_id, placed.ticket_id, event.occurred_at)
