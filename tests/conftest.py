@@ -9,18 +9,22 @@ import itertools
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from chassis.topics_admin import WantedTopic, create, wanted_topics
+from chassis.settings import KafkaSettings
+from chassis.topics_admin import WantedTopic, check, create, wanted_topics
 from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from sandbox.stack.progress import Progress
+from tests import group_members, topic_reader
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -107,15 +111,30 @@ async def kafka_admin(kafka: EmbeddedKafka) -> AsyncIterator[AIOKafkaAdminClient
 @pytest.fixture
 async def no_topics(kafka_admin: AIOKafkaAdminClient) -> None:
     """The registry's topics don't exist when the test starts."""
-    names = {wanted.name for wanted in wanted_topics(replicas=1)}
-    while existing := names & set(await kafka_admin.list_topics()):
-        await kafka_admin.delete_topics(sorted(existing))
+    await _delete(kafka_admin, {wanted.name for wanted in wanted_topics(replicas=1)})
 
 
 @pytest.fixture
-async def registry_topics(no_topics: None, kafka_admin: AIOKafkaAdminClient) -> None:
-    """The registry's topics and their dead letters exist and are empty, from offset 0, when the test starts."""
-    await create(kafka_admin, wanted_topics(replicas=1))
+async def registry_topics(kafka: EmbeddedKafka, kafka_admin: AIOKafkaAdminClient) -> None:
+    """The registry's topics and their dead letters exist and are empty, from offset 0, when the test starts, and nobody
+    is in a group.
+
+    Topics that nobody wrote to stay: making hundreds of partitions takes the broker a second, and more until it leads
+    them all.
+    """
+    await group_members.dismiss(kafka.bootstrap_servers)
+    wanted = {one.name: one for one in wanted_topics(replicas=1)}
+    differing = {one.topic for one in await check(KafkaSettings(kafka_bootstrap_servers=kafka.bootstrap_servers))}
+    as_wanted = [TopicPartition(name, n) for name in wanted.keys() - differing for n in range(wanted[name].partitions)]
+    ends = await topic_reader.ends(kafka.bootstrap_servers, as_wanted) if as_wanted else {}
+    renewed = differing | {tp.topic for tp, end in ends.items() if end}
+    await _delete(kafka_admin, renewed)
+    await create(kafka_admin, [wanted[name] for name in sorted(renewed)])
+
+
+async def _delete(admin: AIOKafkaAdminClient, names: AbstractSet[str]) -> None:
+    while existing := names & set(await admin.list_topics()):
+        await admin.delete_topics(sorted(existing))
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ class _Render:
 
     def one(self, decision: d.Decision) -> Iterator[Outgoing]:
         match decision:
-            case d.Place():
+            case d.PlacePost():
                 yield self._out(self._placed(decision))
             case d.Revise():
                 yield self._out(self._revised(decision), decision.early)
@@ -76,7 +76,7 @@ class _Render:
                 yield self._out(self._answer_posted(decision))
             case d.RequestHistory():
                 yield self._out(self._history(decision))
-            case d.MoveChannel():
+            case d.AliasChannel():
                 yield self._out(self._moved(decision))
             case _:
                 pass
@@ -104,7 +104,7 @@ class _Render:
 
     # --- ticket.commands -------------------------------------------------------------------------------------------
 
-    def _placed(self, placed: d.Place) -> PlaceMessage:
+    def _placed(self, placed: d.PlacePost) -> PlaceMessage:
         """Most of what the router writes: one call of the validator for the whole nest takes half the time of five."""
         event, origin, address, opening = self._event, self._origin, placed.address, placed.open
         assert isinstance(event, MessagePosted)  # noqa: S101 - only posts are placed
@@ -228,7 +228,7 @@ class _Render:
             at=event.received_at,
         )
 
-    def _moved(self, moved: d.MoveChannel) -> MoveChannel:
+    def _moved(self, moved: d.AliasChannel) -> MoveChannel:
         return MoveChannel(
             command_id=self._next_id(self._event_id),
             event_id=self._event_id,

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from contracts.chat_events_v1 import ChatEvent
 from services.router.commands import Origin
 from services.router.decide.decisions import (
+    AliasChannel,
     Answer,
     Close,
     Decision,
     Ignore,
-    MoveChannel,
-    Place,
+    PlacePost,
     React,
     Remove,
     RequestHistory,
@@ -34,7 +34,7 @@ def record_of(event: ChatEvent, decisions: Sequence[Decision], origin: Origin) -
 
 def _note(facts: Facts, decision: Decision) -> None:
     match decision:
-        case Place():
+        case PlacePost():
             facts |= {
                 "role": decision.role,
                 "place": decision.address.key,
@@ -56,7 +56,7 @@ def _note(facts: Facts, decision: Decision) -> None:
             facts["answer"] = decision.name
         case RequestHistory():
             facts["history_of"] = decision.thread
-        case MoveChannel():
+        case AliasChannel():
             facts |= {"old_channel": decision.old, "channel": decision.channel.key}
         case _:
             pass

@@ -32,7 +32,7 @@ from contracts.keys import MessageKey, message_id_of
 from contracts.ticket_commands_v1 import RecordAutomaticAnswer
 from services.router.commands import Origin, outgoing
 from services.router.decide import changes, decide_once
-from services.router.decide.decisions import Answer, Close, Decision, Place, React
+from services.router.decide.decisions import Answer, Close, Decision, PlacePost, React
 from services.router.policy import ReadyPolicy
 from services.router.records import record_of
 from services.router.view import reference, tickets
@@ -226,4 +226,4 @@ def _held(
 
 
 def _ticket_of(decisions: Sequence[Decision]) -> str | None:
-    return next((one.ticket_id for one in decisions if isinstance(one, (Place, Close, Answer))), None)
+    return next((one.ticket_id for one in decisions if isinstance(one, (PlacePost, Close, Answer))), None)

@@ -1,4 +1,7 @@
-"""What can be decided, as values. Acting on them (commands, replies, view changes) is done elsewhere."""
+"""What can be decided, as values. Acting on them (commands, replies, view changes) is done elsewhere.
+
+A decision has no command's name: `PlacePost` becomes `PlaceMessage`, `AliasChannel` becomes `MoveChannel`.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,7 +45,7 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PlacePost:
     """The message goes into this conversation of this place.
 
     `starts`: the conversation begins with it. `alias`: the message's own thread leads to the same place from now on.
@@ -131,7 +134,7 @@ class KeepEarly:
 
 
 @dataclass(frozen=True, slots=True)
-class MoveChannel:
+class AliasChannel:
     """The channel goes on under another key."""
 
     rule: str
@@ -159,4 +162,6 @@ class Speak:
     place: PlaceKey | None
 
 
-Decision = Ignore | Place | Revise | Remove | React | Close | Answer | KeepEarly | MoveChannel | RequestHistory | Speak
+Decision = (
+    Ignore | PlacePost | Revise | Remove | React | Close | Answer | KeepEarly | AliasChannel | RequestHistory | Speak
+)

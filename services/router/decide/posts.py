@@ -19,7 +19,7 @@ from services.router.decide.decisions import (
     Decision,
     Ignore,
     Opening,
-    Place,
+    PlacePost,
     RequestHistory,
     Speak,
 )
@@ -133,7 +133,7 @@ def _from_customer(event: MessagePosted, view: View, rules: ChannelRules, side: 
     return decisions
 
 
-def _into(event: MessagePosted, rules: Rules, side: Side, at: Where, known: KnownPlace, *, opens: bool) -> Place:
+def _into(event: MessagePosted, rules: Rules, side: Side, at: Where, known: KnownPlace, *, opens: bool) -> PlacePost:
     """The place has or had a ticket: append, reopen or follow up. Ticketing has the last word."""
     ticket = known.ticket
     opens = opens and rules.open_on is not OpenOn.NEVER
@@ -159,8 +159,8 @@ def _append(
     open_: Opening | None,
     context: bool = False,
     alias: PlaceKey | None = None,
-) -> Place:
-    return Place(
+) -> PlacePost:
+    return PlacePost(
         rule,
         side.role,
         side.staff.agent_id if side.staff else None,
@@ -175,15 +175,15 @@ def _append(
     )
 
 
-def _open(event: MessagePosted, rules: Rules, side: Side, at: Where) -> Place:
+def _open(event: MessagePosted, rules: Rules, side: Side, at: Where) -> PlacePost:
     rule = {Via.TOP_LEVEL: "open", Via.THREAD: "open_in_thread", Via.DIALOG: "open_dialog", Via.TOPIC: "open_topic"}
     return _starting(rule.get(at.via, "open"), event, side, at, _opening(event, at.key, rules), None)
 
 
 def _starting(
     rule: str, event: MessagePosted, side: Side, at: Where, opening: Opening, known: KnownPlace | None
-) -> Place:
-    return Place(
+) -> PlacePost:
+    return PlacePost(
         rule,
         side.role,
         None,
@@ -209,7 +209,7 @@ def _opening(event: MessagePosted, key: PlaceKey, rules: Rules) -> Opening:
     )
 
 
-def _with_early(event: MessagePosted, view: View, place: Place) -> list[Decision]:
+def _with_early(event: MessagePosted, view: View, place: PlacePost) -> list[Decision]:
     """The message, and after it the changes that came before it."""
     decisions: list[Decision] = [place]
     early = view.early(event.message_key)
@@ -237,7 +237,7 @@ def _answer(event: MessagePosted, view: View, rules: ChannelRules, side: Side) -
     return answer
 
 
-def _to_answer(event: MessagePosted, answer: AutomaticAnswer, at: Where, place: Place | None) -> Answer:
+def _to_answer(event: MessagePosted, answer: AutomaticAnswer, at: Where, place: PlacePost | None) -> Answer:
     """Where no ticket is opened the answer still goes to the message's own place."""
     conversation = place.conversation_id if place else ids.conversation(at.key, event.message_key)
     return Answer(

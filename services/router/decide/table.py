@@ -10,7 +10,7 @@ from contracts.chat_events_v1 import (
     ReactionChanged,
 )
 from services.router.decide.changes import decide_change
-from services.router.decide.decisions import Decision, Ignore, MoveChannel, Place
+from services.router.decide.decisions import AliasChannel, Decision, Ignore, PlacePost
 from services.router.decide.known import View
 from services.router.decide.posts import decide_post
 from services.router.policy import ReadyPolicy
@@ -29,7 +29,7 @@ def decide(event: ChatEvent, view: View, policy: ReadyPolicy) -> list[Decision]:
     if isinstance(event, ChannelMoved):
         if event.old_channel_key == event.channel.key:
             return [SAME_CHANNEL]
-        return [MoveChannel("channel_moved", event.old_channel_key, event.channel)]
+        return [AliasChannel("channel_moved", event.old_channel_key, event.channel)]
     return [BUTTON] if isinstance(event, ButtonPressed) else [UNKNOWN]
 
 
@@ -44,4 +44,4 @@ def decide_once(event: ChatEvent, view: View, policy: ReadyPolicy) -> list[Decis
     if not (isinstance(event, MessagePosted) and event.backfilled) or view.message(event.message_key) is not None:
         return None
     decisions = decide(event, view, policy)
-    return decisions if isinstance(decisions[0], Place) and decisions[0].context else None
+    return decisions if isinstance(decisions[0], PlacePost) and decisions[0].context else None

@@ -12,10 +12,10 @@ from contracts.keys import ChannelKey, MessageKey, PersonKey, PlaceKey
 from services.router.decide.changes import after
 from services.router.decide.decisions import (
     ECHO_RULE,
+    AliasChannel,
     Decision,
     KeepEarly,
-    MoveChannel,
-    Place,
+    PlacePost,
     Remove,
     Revise,
     Speak,
@@ -44,7 +44,7 @@ class Changed:
     early: list[EarlyChange] = field(default_factory=list)
     caught_up: list[MessageKey] = field(default_factory=list)
     """Messages for which nothing is kept any longer."""
-    moved: list[MoveChannel] = field(default_factory=list)
+    moved: list[AliasChannel] = field(default_factory=list)
 
 
 class Overlay:
@@ -111,7 +111,7 @@ class Overlay:
         self.rules[event.record_id] = rule_of(decisions)
         for decision in decisions:
             match decision:
-                case Place():
+                case PlacePost():
                     assert isinstance(event, MessagePosted)  # noqa: S101 - only posts are placed
                     self._place(event, decision)
                 case Speak():
@@ -124,7 +124,7 @@ class Overlay:
                     change = EarlyChange(decision.change, traceparent)
                     self.kept.setdefault(decision.change.message_key, []).append(change)
                     self.changed.early.append(change)
-                case MoveChannel():
+                case AliasChannel():
                     self.aliases = self.aliases.plus(decision.old, decision.channel.key)
                     self.changed.moved.append(decision)
                 case _:
@@ -132,7 +132,7 @@ class Overlay:
         if isinstance(event, MessagePosted) and rule_of(decisions) != ECHO_RULE:
             self.caught_up(event.message_key)
 
-    def _place(self, event: MessagePosted, placed: Place) -> None:
+    def _place(self, event: MessagePosted, placed: PlacePost) -> None:
         home = placed.address.key
         if placed.starts:
             place = KnownPlace(home, placed.conversation_id, placed.ticket_id, event.occurred_at)

@@ -10,13 +10,17 @@ from sandbox.stack.ports import free_port
 from sandbox.stack.process import RunningProcess, start, until_ready
 from sandbox.stack.stack import Stack
 from sandbox.stack.web import answers_ok
+from tests import group_members
 
 READY_SECONDS = 60.0
 
 
 @asynccontextmanager
 async def replica(stack: Stack, kind: str, number: int = 1) -> AsyncIterator[RunningProcess]:
-    """`<kind>-<number>`, started as `<kind>-0` is but for name and port; ready at first, stopped in order at last."""
+    """`<kind>-<number>`, started as `<kind>-0` is but for name and port; ready at first, stopped in order at last.
+
+    It is gone for good then: its partitions are the others' at once.
+    """
     example, name = stack.process(f"{kind}-0").launch, f"{kind}-{number}"
     port = free_port()
     command = [name if part == example.name else part for part in example.command]
@@ -29,3 +33,4 @@ async def replica(stack: Stack, kind: str, number: int = 1) -> AsyncIterator[Run
         yield process
     finally:
         await process.stop()
+        await group_members.dismiss(stack.info.kafka.bootstrap_servers, name)

@@ -24,7 +24,7 @@ async def main(job: dict[str, Any]) -> None:
     faults.configure(job["faults"], Path(job["fault_directory"]))
     settings = KafkaSettings(kafka_bootstrap_servers=job["bootstrap_servers"])
     process = job["process"]
-    database = await Database.connect(job["dsn"], schema=job["schema"], process=process)
+    database = await Database.connect(job["dsn"], schema=job["schema"], process=process, settings=job.get("session"))
     producer = make_producer(settings)
     await producer.start()
     relay = Relay(database=database, producer=producer, process=process, lease_seconds=job.get("lease_seconds", 2))

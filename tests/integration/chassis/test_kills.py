@@ -10,6 +10,7 @@ import pytest
 from chassis.attempts import MAX_DEATHS, MAX_DEATHS_ALONE
 from chassis.dead_letters import parse
 from chassis.faults import CONSUMER_POINTS, RELAY_POINTS
+from chassis.kafka import SESSION_SECONDS
 from contracts.topics import dead_topic
 from tests.integration.chassis.world import Service, World, eventually
 
@@ -65,8 +66,10 @@ async def test_a_member_that_sleeps_through_its_session_is_replaced_and_applies_
 async def test_a_member_that_sleeps_inside_its_transaction_holds_nobody_for_long(
     world: World, services: list[Service]
 ) -> None:
+    """Half a minute usually (test_migrations.py has the limit), here just longer than its membership lasts."""
+    limit = {"idle_in_transaction_session_timeout": f"{SESSION_SECONDS + 3}s"}
     await world.produce(numbers(10))
-    sleeper = await world.start("app-0", faults=f"{world.consumer}.handled=stop@1", relay=False)
+    sleeper = await world.start("app-0", faults=f"{world.consumer}.handled=stop@1", relay=False, session=limit)
     await world.reached(f"{world.consumer}.handled")
     other = await world.start("app-1", relay=False)
     await world.until_position(10)  # the sleeper's session is ended by its time limit

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
 from chassis import outbox
 from chassis.consumer import Consumer, Record
 from chassis.database import Connection, Database
@@ -23,6 +21,7 @@ from chassis.errors import DataError, Poison, Transient
 from chassis.kafka import make_producer
 from chassis.outbox import OutboxRow
 from chassis.settings import KafkaSettings
+from tests import topic_reader
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60.0
@@ -138,24 +137,8 @@ class World:
 
     async def published(self, topic: str | None = None) -> list[bytes]:
         """Everything on the outgoing topic, partition after partition."""
-        topic = topic or self.out
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap_servers)
-        await consumer.start()
-        try:
-            partitions = [TopicPartition(topic, number) for number in await consumer._client._wait_on_metadata(topic)]
-            ends = {tp: end for tp, end in (await consumer.end_offsets(partitions)).items() if end}
-            found: list[bytes] = []
-            for tp in sorted(ends):
-                consumer.assign([tp])
-                consumer.seek(tp, 0)
-                position = 0
-                while position < ends[tp]:
-                    for record in (await consumer.getmany(tp, timeout_ms=1000)).get(tp, []):
-                        found.append(record.value or b"")
-                        position = record.offset + 1
-            return found
-        finally:
-            await consumer.stop()
+        found = await topic_reader.records(self.settings.kafka_bootstrap_servers, topic or self.out)
+        return [record.value or b"" for record in found]
 
     def make_consumer(self, **options: Any) -> Consumer:
         return Consumer(

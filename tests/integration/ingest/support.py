@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.codec import Envelope, decode
 from sandbox import slack, telegram
 from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.stack.ports import free_port
+from tests import topic_reader
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 30.0
@@ -97,21 +97,7 @@ class Log:
 
     async def records(self, topic: str) -> list[Any]:
         """Every raw record now in the topic."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._kafka.bootstrap_servers, auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            numbers = await consumer._client._wait_on_metadata(topic)
-            partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning(*partitions)
-            ends = await consumer.end_offsets(partitions)
-            found: list[Any] = []
-            while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
-                for listed in (await consumer.getmany(timeout_ms=200)).values():
-                    found += listed
-            return found
-        finally:
-            await consumer.stop()
+        return await topic_reader.records(self._kafka.bootstrap_servers, topic)
 
     async def events(self, topic: str) -> list[Envelope[Any]]:
         return [decode(topic, r.headers, r.value) for r in await self.records(topic) if r.value is not None]
@@ -123,4 +109,4 @@ class Log:
                 events = await self.events(topic)
                 if enough(events):
                     return events
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.02)

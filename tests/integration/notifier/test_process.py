@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from chassis.faults import CONSUMER_POINTS, RELAY_POINTS
 from contracts import codec
@@ -19,6 +19,7 @@ from contracts.chat_receipts_v1 import DeliveryChanged
 from contracts.chat_replies_v1 import EditReply, PostReply, ReplyInstruction
 from sandbox.stack.kafka.server import EmbeddedKafka
 from services.notifier.bootstrap import FAULT_POINTS
+from tests import topic_reader
 from tests.integration.notifier.conftest import Desk, eventually
 
 ROOT = Path(__file__).parents[3]
@@ -74,21 +75,9 @@ class Notifiers:
 
     async def receipts(self) -> list[DeliveryChanged]:
         """First appearances, as consumers take them: what isn't newer is dropped, and nothing may be missing."""
-        partitions = [TopicPartition("chat.receipts.v1", number) for number in range(12)]
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._kafka.bootstrap_servers, auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
-            records = []
-            while any([await consumer.position(one) < ends[one] for one in partitions]):
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    records += batch
-        finally:
-            await consumer.stop()
         seen: dict[str, int] = {}
         found = []
-        for record in records:
+        for record in await topic_reader.records(self._kafka.bootstrap_servers, "chat.receipts.v1"):
             data = codec.decode(record.topic, record.headers, record.value).data
             assert isinstance(data, DeliveryChanged)
             if data.version > seen.get(data.delivery_id, 0):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from chassis.consumer import Consumer
 from chassis.database import Database
@@ -19,11 +19,11 @@ from chassis.settings import KafkaSettings
 from contracts.base import RecordModel
 from contracts.codec import decode, encode
 from contracts.topics import TOPICS as REGISTRY
-from contracts.topics import original_topic
 from sandbox.stack.kafka.server import EmbeddedKafka
 from services.router.bootstrap import FOLDERS, SCHEMA
 from services.router.publishing import Publishing
 from services.router.worker import CONSUMER, TOPICS, Worker
+from tests import topic_reader
 from tests.integration.router.alone import Router
 from tests.unit.router.makers import NOW
 
@@ -42,9 +42,11 @@ class RouterBench:
 
     async def send(self, *models: RecordModel, traceparent: str | None = None) -> None:
         """Publish records on their topics, in order."""
+        acknowledged = []
         for model in models:
-            encoded = encode(model, source="test", time=NOW, traceparent=traceparent)
-            await self.producer.send_and_wait(encoded.topic, encoded.value, key=encoded.key, headers=encoded.headers)
+            one = encode(model, source="test", time=NOW, traceparent=traceparent)
+            acknowledged.append(await self.producer.send(one.topic, one.value, key=one.key, headers=one.headers))
+        await asyncio.gather(*acknowledged)
 
     async def published(self, topic: str) -> list[RecordModel]:
         """All that is on a topic now, partition by partition, in order."""
@@ -63,19 +65,7 @@ class RouterBench:
         return len(await self._records(topic))
 
     async def _records(self, topic: str) -> list[Any]:
-        reader = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap_servers, enable_auto_commit=False)
-        await reader.start()
-        try:
-            partitions = [TopicPartition(topic, number) for number in range(REGISTRY[original_topic(topic)].partitions)]
-            reader.assign(partitions)
-            await reader.seek_to_beginning(*partitions)
-            found: list[Any] = []
-            for partition, end in (await reader.end_offsets(partitions)).items():
-                while await reader.position(partition) < end:
-                    found += (await reader.getmany(partition, timeout_ms=1000)).get(partition, [])
-            return found
-        finally:
-            await reader.stop()
+        return await topic_reader.records(self.settings.kafka_bootstrap_servers, topic)
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Wait for what must come to be; a test that waits in vain fails by its deadline."""
@@ -102,14 +92,9 @@ class RouterBench:
         return waiting == 0
 
     async def _ends(self) -> dict[tuple[str, int], int]:
-        reader = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap_servers)
-        await reader.start()
-        try:
-            partitions = [TopicPartition(topic, n) for topic in TOPICS for n in range(REGISTRY[topic].partitions)]
-            ends = await reader.end_offsets(partitions)
-            return {(tp.topic, tp.partition): end for tp, end in ends.items()}
-        finally:
-            await reader.stop()
+        partitions = [TopicPartition(topic, n) for topic in TOPICS for n in range(REGISTRY[topic].partitions)]
+        ends = await topic_reader.ends(self.settings.kafka_bootstrap_servers, partitions)
+        return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
     async def rules(self) -> dict[str, str]:
         """The rule of each decided event."""

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from chassis.database import Database
 from contracts.base import RecordModel
 from contracts.codec import decode, encode
 from contracts.ticket_events_v1 import TicketChanged
-from contracts.topics import TOPICS
+from tests import topic_reader
 from tests.integration.ticketing.desk import NOW
 
 ROOT = Path(__file__).parents[3]
@@ -88,23 +88,13 @@ class Processes:
     async def events(self) -> dict[str, list[int]]:
         """The versions on ticket.events by ticket, in the order in which they first appear."""
         topic = "ticket.events.v1"
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap_servers, enable_auto_commit=False)
-        await consumer.start()
         found: dict[str, list[int]] = {}
-        try:
-            partitions = [TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)]
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning(*partitions)
-            for tp, end in (await consumer.end_offsets(partitions)).items():
-                while await consumer.position(tp) < end:
-                    for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, []):
-                        event = decode(topic, record.headers, record.value).data
-                        assert isinstance(event, TicketChanged)
-                        versions = found.setdefault(event.ticket_id, [])
-                        if event.version not in versions:
-                            versions.append(event.version)
-        finally:
-            await consumer.stop()
+        for record in await topic_reader.records(self.bootstrap_servers, topic):
+            event = decode(topic, record.headers, record.value).data
+            assert isinstance(event, TicketChanged)
+            versions = found.setdefault(event.ticket_id, [])
+            if event.version not in versions:
+                versions.append(event.version)
         return found
 
     async def count(self, table: str) -> int:

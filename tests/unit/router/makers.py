@@ -19,7 +19,7 @@ from contracts.desk_policy_v1 import Policy
 from contracts.keys import ChannelKey, MessageKey, PersonKey, PlaceKey, Platform, message_key
 from contracts.ticket_events_v1 import Status
 from services.router.decide import decide_once
-from services.router.decide.decisions import Decision, Place
+from services.router.decide.decisions import Decision, PlacePost
 from services.router.decide.known import KnownPlace, StaffMember, TicketFacts
 from services.router.policy import BUILT_IN, ReadyPolicy
 from services.router.view.aliases import Aliases
@@ -154,13 +154,13 @@ class Chat:
         self.view.apply(event, decisions)
         return decisions
 
-    def place(self, event: MessagePosted) -> Place:
+    def place(self, event: MessagePosted) -> PlacePost:
         """The event must be placed, and by its first decision."""
         decision = self.say(event)[0]
-        assert isinstance(decision, Place), decision
+        assert isinstance(decision, PlacePost), decision
         return decision
 
-    def ticket_is(self, status: Status, of: Place, ended: float | None = None) -> None:
+    def ticket_is(self, status: Status, of: PlacePost, ended: float | None = None) -> None:
         """An event of ticketing arrived: the ticket behind the place has this status."""
         known = self.view.places[of.address.key]
         facts = TicketFacts(known.opening_ticket_id, status, None if ended is None else at(ended))

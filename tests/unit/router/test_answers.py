@@ -6,7 +6,7 @@ import pytest
 
 from contracts.keys import message_id_of
 from contracts.ticket_events_v1 import Status
-from services.router.decide.decisions import Answer, Place, Speak
+from services.router.decide.decisions import Answer, PlacePost, Speak
 from tests.unit.router.makers import ALICE, BOB, DIALOG, GROUP, MENTOR, OTHER_BOT, Chat, policy, post
 
 PRICES = {"name": "prices", "text": "See /prices", "words": ["price", "how much"], "commands": ["prices"]}
@@ -51,7 +51,7 @@ def test_the_documents_first_answer_wins() -> None:
 
 def test_an_answer_with_a_ticket_comes_after_its_message() -> None:
     placed, answer, *rest = with_answers(PRICES).say(post(ALICE, 0, "price?"))
-    assert isinstance(placed, Place)
+    assert isinstance(placed, PlacePost)
     assert isinstance(answer, Answer)
     assert (answer.address, answer.conversation_id) == (placed.address, placed.conversation_id)
     assert answer.ticket_id == placed.ticket_id
@@ -78,7 +78,7 @@ def test_in_a_conversation_the_message_is_appended_and_answered() -> None:
     chat = with_answers(HOURS)
     chat.place(post(ALICE, 0, channel=DIALOG))
     placed, answer = chat.say(post(ALICE, 60, "which hours?", DIALOG))
-    assert isinstance(placed, Place)
+    assert isinstance(placed, PlacePost)
     assert placed.rule == "append_dialog"
     assert placed.open is None  # it must not open a ticket should this one have ended meanwhile
     assert isinstance(answer, Answer)
@@ -108,7 +108,7 @@ def test_where_nothing_opens_answers_are_still_given() -> None:
 def test_history_gets_no_answer() -> None:
     chat = with_answers(PRICES)
     placed, *rest = chat.say(post(ALICE, 0, "price?", backfilled=True))
-    assert isinstance(placed, Place)
+    assert isinstance(placed, PlacePost)
     assert [type(one) for one in rest] == [Speak]
 
 

@@ -7,7 +7,7 @@ import pytest
 from contracts.chat import Attachment
 from contracts.chat_events_v1 import ChatEvent
 from contracts.ticket_commands_v1 import Role
-from services.router.decide.decisions import Decision, Ignore, KeepEarly, Place, React, Remove, Revise
+from services.router.decide.decisions import Decision, Ignore, KeepEarly, PlacePost, React, Remove, Revise
 from services.router.decide.known import KnownMessage
 from tests.unit.router.makers import (
     ALICE,
@@ -157,7 +157,7 @@ def test_changes_that_come_before_their_message_are_kept_and_applied_in_the_plat
     for change in arrival:
         assert isinstance(only(chat.say(change)), KeepEarly)
     placed, *applied = chat.say(QUESTION)[:4]
-    assert isinstance(placed, Place)
+    assert isinstance(placed, PlacePost)
     assert [type(one) for one in applied] == [Revise, Revise, Remove]
     assert [one.text for one in applied if isinstance(one, Revise)] == ["second", "third"]
     assert all(one.early is not None for one in applied if isinstance(one, Revise | Remove))
@@ -188,7 +188,7 @@ def test_changes_are_kept_for_a_message_that_is_then_ignored_and_forgotten() -> 
 def test_a_message_deleted_before_it_came_is_not_answered() -> None:
     chat = Chat(policy(answers=[{"name": "hours", "text": "9 to 5", "words": ["lesson"]}]))
     chat.say(delete(QUESTION, 5))
-    assert [type(one).__name__ for one in chat.say(QUESTION)] == ["Place", "Remove", "Speak"]
+    assert [type(one).__name__ for one in chat.say(QUESTION)] == ["PlacePost", "Remove", "Speak"]
 
 
 def test_changes_find_their_message_under_the_channels_former_id() -> None:

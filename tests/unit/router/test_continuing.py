@@ -4,7 +4,7 @@ import pytest
 
 from contracts.keys import message_id_of
 from contracts.ticket_events_v1 import Status
-from services.router.decide.decisions import Place
+from services.router.decide.decisions import PlacePost
 from tests.unit.router.makers import (
     ALICE,
     BOB,
@@ -183,7 +183,7 @@ def test_the_number_of_tickets_follows_from_times_and_authors_alone() -> None:
     opened = 0
     for author, seconds in said:
         decision = chat.say(post(author, seconds))[0]
-        assert isinstance(decision, Place)
+        assert isinstance(decision, PlacePost)
         opened += decision.starts
     expected = 0
     for index, (author, seconds) in enumerate(said):

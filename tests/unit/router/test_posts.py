@@ -11,7 +11,7 @@ from contracts.chat_events_v1 import ChatEvent
 from contracts.keys import message_id_of
 from contracts.ticket_commands_v1 import Role
 from contracts.ticket_events_v1 import Status
-from services.router.decide.decisions import Close, Ignore, Place, RequestHistory, Speak
+from services.router.decide.decisions import Close, Ignore, PlacePost, RequestHistory, Speak
 from tests.unit.router.makers import (
     ALICE,
     BOB,
@@ -215,7 +215,7 @@ def _rule(decision: object) -> str:
 def test_a_thread_without_a_ticket_is_read_in() -> None:
     asked = post(BOB, 600, thread=0)
     placed, request, *rest = Chat().say(asked)
-    assert isinstance(placed, Place)
+    assert isinstance(placed, PlacePost)
     assert placed.starts
     assert request == RequestHistory("read_thread", message_id_of(ROOT.message_key), asked.occurred_at)
     assert rest == []
@@ -378,7 +378,7 @@ def test_an_ignored_post_says_why() -> None:
 
 def test_edits_do_not_open_anything() -> None:
     chat = Chat()
-    assert all(not isinstance(one, Place) for one in chat.say(edit(ROOT, 5, "help")))
+    assert all(not isinstance(one, PlacePost) for one in chat.say(edit(ROOT, 5, "help")))
 
 
 def test_a_place_of_a_channel_that_changed_its_id_is_found() -> None:

@@ -26,7 +26,7 @@ from contracts.ticket_commands_v1 import Role
 from contracts.ticket_events_v1 import Status
 from services.router.commands import Origin, outgoing
 from services.router.decide import decide, decide_once
-from services.router.decide.decisions import Answer, Place, Speak
+from services.router.decide.decisions import Answer, PlacePost, Speak
 from services.router.decide.known import (
     EarlyChange,
     KnownMessage,
@@ -229,7 +229,7 @@ def test_any_event_is_decided_whatever_the_view_says(event: ChatEvent, view: Any
     assert decisions
     assert not isinstance(decisions[0], Speak)
     assert decide(event, view, policy) == decisions
-    placed = [one for one in decisions if isinstance(one, Place)]
+    placed = [one for one in decisions if isinstance(one, PlacePost)]
     assert len(placed) <= 1
     for place in placed:
         assert not (place.context and place.open)
@@ -257,7 +257,7 @@ def test_any_story_is_decided_and_its_messages_are_placed_once(story: list[ChatE
             continue
         view.apply(event, decisions)
         for one in decisions:
-            if isinstance(one, Place):
+            if isinstance(one, PlacePost):
                 assert isinstance(event, MessagePosted)
                 assert event.message_key not in placed
                 placed.add(event.message_key)

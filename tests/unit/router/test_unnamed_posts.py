@@ -4,7 +4,7 @@ import pytest
 
 from contracts.chat import Channel
 from contracts.ticket_commands_v1 import Role
-from services.router.decide.decisions import Place
+from services.router.decide.decisions import PlacePost
 from services.router.decide.known import KnownMessage, UnnamedPost
 from tests.unit.router.makers import ALICE, BOB, COURSE, DIALOG, FORUM, GROUP, MENTOR, OURS, Chat, at, post
 
@@ -12,7 +12,7 @@ HOUR = 3600
 GROUP_ROOT = post(ALICE, 0, channel=GROUP)
 
 
-def a_group_with_an_answer_on_its_way(began: float = 590, ended: float | None = None) -> tuple[Chat, Place]:
+def a_group_with_an_answer_on_its_way(began: float = 590, ended: float | None = None) -> tuple[Chat, PlacePost]:
     """Alice's question, and an answer to it whose message no receipt has named."""
     chat = Chat()
     question = chat.place(GROUP_ROOT)
