@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from bench import machine
+from bench import machine, overload
 from bench.hops import record_bytes
 from bench.options import Options, parse
 from bench.profiling import hot_spots
@@ -31,6 +31,9 @@ async def run(options: Options) -> None:
     async with stage(options, progress) as ready:
         if options.profile is not None:
             await _profile(ready, options.profile, options, progress)
+            return
+        if options.overload_minutes is not None:
+            await overload.measure(ready, options, options.overload_minutes, progress)
             return
         version = await ready.database.fetchval("SHOW server_version")
         about["machine"] = machine.describe(version)

@@ -1,7 +1,8 @@
 """`python -m bench.load PLAN.json`: one process that sends signed webhooks, and notes when it sent and was answered.
 
-It does as little as it can while it measures: requests are built before, connections are raw and kept alive, one
-message is under way on each. Its CPU time is reported, so that it can be seen not to be the bottleneck.
+It does as little as it can while it measures: requests are built before (in mode `open` while it waits for the next
+one's time, so that signatures stay fresh), connections are raw and kept alive, one message is under way on each. Its
+CPU time is reported, so that it can be seen not to be the bottleneck.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -30,8 +32,9 @@ AT_MOST = 10
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`closed`: each connection sends its next message when the last was answered. `open`: at `rate` a second, whatever
-    the answers do. `one`: the next when the last can be read in `schema`.messages.
+    """`closed`: each connection sends its next message when the last was answered. `open`: by `phases`, each a rate a
+    second and a number of messages, whatever the answers do. `one`: the next when the last can be read in
+    `schema`.messages.
     """
 
     mode: Mode
@@ -41,7 +44,7 @@ class Plan:
     connections: int
     start_us: int
     seed: int
-    rate: float = 0.0
+    phases: Sequence[tuple[float, int]] = ()
     dsn: str = ""
     schema: str = ""
     result: str = ""
@@ -107,7 +110,9 @@ async def run(plan: Plan) -> tuple[list[Sent], float]:
     host, port = url.hostname or "", url.port or 80
     loop = asyncio.get_running_loop()
     made = posts(plan.messages, start_us=plan.start_us, seed=plan.seed, apart=max(64, plan.connections * 4))
-    requests = [_request(plan, post) for post in made]
+    requests: Iterable[bytes] = (_request(plan, post) for post in made)
+    if plan.mode != "open":
+        requests = list(requests)
     notes = [Sent(post.key) for post in made]
     connections = [(await loop.create_connection(_Connection, host, port))[1] for _ in range(plan.connections)]
     spent = time.process_time()
@@ -130,7 +135,7 @@ def _request(plan: Plan, post: Post) -> bytes:
     return request(body(post), secret=plan.secret, timestamp=int(time.time()), path=url.path, host=url.netloc)
 
 
-async def _closed(connections: list[_Connection], requests: list[bytes], notes: list[Sent]) -> None:
+async def _closed(connections: list[_Connection], requests: Iterable[bytes], notes: list[Sent]) -> None:
     work = iter(zip(requests, notes, strict=True))
 
     async def one(connection: _Connection) -> None:
@@ -140,7 +145,7 @@ async def _closed(connections: list[_Connection], requests: list[bytes], notes: 
     await asyncio.gather(*map(one, connections))
 
 
-async def _open(connections: list[_Connection], requests: list[bytes], notes: list[Sent], plan: Plan) -> None:
+async def _open(connections: list[_Connection], requests: Iterable[bytes], notes: list[Sent], plan: Plan) -> None:
     """A message that finds no free connection counts from its due time, so that waiting is never forgotten."""
     free: asyncio.Queue[_Connection] = asyncio.Queue()
     for connection in connections:
@@ -155,14 +160,14 @@ async def _open(connections: list[_Connection], requests: list[bytes], notes: li
         note.sent = min(note.sent, due)
         free.put_nowait(connection)
 
-    for content, note, at in zip(requests, notes, arrivals(plan.rate, plan.seed), strict=False):
+    for content, note, at in zip(requests, notes, arrivals(plan.phases, plan.seed), strict=False):
         if (wait := begun + at - loop.time()) > 0:
             await asyncio.sleep(wait)
         sending.add(asyncio.create_task(send(content, note, time.time_ns())))
     await asyncio.gather(*sending)
 
 
-async def _one(connection: _Connection, requests: list[bytes], notes: list[Sent], plan: Plan) -> None:
+async def _one(connection: _Connection, requests: Iterable[bytes], notes: list[Sent], plan: Plan) -> None:
     database = await asyncpg.connect(plan.dsn, server_settings={"search_path": plan.schema})
     look = await database.prepare("SELECT true FROM messages WHERE id = $1")
     for content, note in zip(requests, notes, strict=True):

@@ -73,7 +73,7 @@ class Loader:
         """`watched` are the processes whose CPU is counted, by name."""
         plan = self._plan(side, mode, messages, connections or self._options.connections)
         before = {name: usage.cpu_seconds(pid) for name, pid in watched.items()}
-        notes, generator = await _generate(plan)
+        notes, generator = await generate(plan)
         refused = [note.status for note in notes if note.status != 200]
         if refused:
             raise LoadFailed(f"{side.name}: {len(refused)} of {len(notes)} webhooks were answered {refused[0]}")
@@ -104,14 +104,14 @@ class Loader:
             connections,
             start,
             self._seed,
-            rate=self._options.rate,
+            phases=[(self._options.rate, messages)],
             dsn=self._dsn,
             schema=side.visible,
             result=str(self._options.state / "load.result"),
         )
 
 
-async def _generate(plan: Plan) -> tuple[list[Sent], float]:
+async def generate(plan: Plan) -> tuple[list[Sent], float]:
     """What was sent, and the generator's seconds of CPU."""
     path = _written(plan)
     process = await asyncio.create_subprocess_exec(

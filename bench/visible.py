@@ -19,16 +19,19 @@ FROM {schema}.messages WHERE id = ANY($1::text[])"""
 _QUIET_LOOKS = 4
 _LOOK_SECONDS = 0.1
 _GIVE_UP_SECONDS = 90.0
+_CHUNK = 20_000
 
 
 class NotVisible(Exception):
     """Messages that were accepted didn't appear: that is no slowness but a fault."""
 
 
-async def settled(database: asyncpg.Connection[asyncpg.Record], side: Side) -> None:
-    """Wait until nothing moves: outboxes are empty and positions stand still."""
+async def settled(
+    database: asyncpg.Connection[asyncpg.Record], side: Side, *, patience: float = _GIVE_UP_SECONDS
+) -> None:
+    """Wait until nothing moves: outboxes are empty and positions stand still. Raises NotVisible after `patience` s."""
     last, quiet = None, 0
-    deadline = time.monotonic() + _GIVE_UP_SECONDS
+    deadline = time.monotonic() + patience
     looks = " UNION ALL ".join(
         f"SELECT (SELECT count(*) FROM {schema}.outbox) AS waiting, "  # noqa: S608 - names of our own
         f"(SELECT coalesce(sum(next_offset), 0) FROM {schema}.positions) AS read"
@@ -39,7 +42,7 @@ async def settled(database: asyncpg.Connection[asyncpg.Record], side: Side) -> N
         quiet = quiet + 1 if now == last and not any(waiting for waiting, _ in now) else 0
         last = now
         if time.monotonic() > deadline:
-            raise NotVisible(f"{side.name} did not come to rest within {_GIVE_UP_SECONDS:.0f} s: {now}")
+            raise NotVisible(f"{side.name} did not come to rest within {patience:.0f} s: {now}")
         await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -48,9 +51,18 @@ async def commit_times(database: asyncpg.Connection[asyncpg.Record], side: Side,
     deadline = time.monotonic() + _GIVE_UP_SECONDS
     while True:
         await settled(database, side)
-        found = {row["id"]: row["at"] for row in await database.fetch(_COMMITTED.format(schema=side.visible), keys)}
+        found = await found_times(database, side, keys)
         if len(found) == len(keys):
             return found
         if time.monotonic() > deadline:
             missing = next(key for key in keys if key not in found)
             raise NotVisible(f"{side.name}: {len(keys) - len(found)} messages are missing, {missing} among them")
+
+
+async def found_times(database: asyncpg.Connection[asyncpg.Record], side: Side, keys: Sequence[str]) -> dict[str, int]:
+    """The same for those of the messages that are there now."""
+    found: dict[str, int] = {}
+    for first in range(0, len(keys), _CHUNK):
+        rows = await database.fetch(_COMMITTED.format(schema=side.visible), keys[first : first + _CHUNK])
+        found |= {row["id"]: row["at"] for row in rows}
+    return found

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -145,10 +145,13 @@ def request(content: bytes, *, secret: str, timestamp: int, path: str, host: str
     return head.encode() + content
 
 
-def arrivals(rate: float, seed: int) -> Iterator[float]:
-    """Seconds after the start at which independent people's messages come: `rate` a second on average."""
+def arrivals(phases: Sequence[tuple[float, int]], seed: int) -> Iterator[float]:
+    """Seconds after the start at which independent people's messages come. A phase is the messages a second, on
+    average, and how many there are of them.
+    """
     chance = random.Random(seed)
     at = 0.0
-    while True:
-        at += chance.expovariate(rate)
-        yield at
+    for rate, count in phases:
+        for _ in range(count):
+            at += chance.expovariate(rate)
+            yield at

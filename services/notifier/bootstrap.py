@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from chassis import migrations
@@ -110,6 +111,7 @@ async def run_notifier(process: ProcessContext[NotifierSettings]) -> None:
         clock=clock,
         partitions=lambda: [partition for _, partition in consumer.partitions],
         lease_seconds={str(name): seconds + settings.settling_seconds for name, seconds in timeouts.items()},
+        notice_max_age=timedelta(minutes=settings.notice_max_age_minutes),
         committed=relay.wake,
     )
     pruner = Pruner(database, retention.rules(settings, {CONSUMER: [TOPIC]}))

@@ -1,7 +1,10 @@
 """Who goes next: of the partitions that this process owns, the due heads of conversations whose buckets have room.
 
 - A conversation's operations go one after another, many conversations go at once, bounded by `in_flight`.
-- The longest due goes first, but a channel gets one call a turn, so none waits behind another's backlog.
+- Half of the room goes to the longest due, half to what was written last: after an hour's outage nobody is forgotten,
+  and a fresh conversation doesn't wait behind the backlog of others (docs/decisions/0011-half-for-the-latest.md).
+- A channel gets one call a turn, so none waits behind another's backlog.
+- A notice that waited too long is cancelled before anything is chosen; it takes no room.
 - Nothing is decided from memory but the channels' buckets: a process that dies or loses a partition loses no order.
 
 The loop is woken when instructions were committed or a call ended, and otherwise looks again when the next operation
@@ -12,8 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
+import random
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from chassis import metrics
 from chassis.clock import Clock
@@ -22,7 +28,7 @@ from chassis.errors import Fate, fate_of
 from chassis.logs import get_logger
 from contracts.keys import ChannelKey
 from services.notifier import limits, shared_limits
-from services.notifier.ledger import leases
+from services.notifier.ledger import leases, notices
 from services.notifier.ledger.leases import Candidate, Lease
 from services.notifier.limits import ChannelLimits
 from services.notifier.worker import Worker
@@ -34,6 +40,7 @@ LOOK_AHEAD = 4
 SAMPLE_SECONDS = 10.0
 FAILURE_SECONDS = 1.0
 STALE_WAITS = 10_000
+NOTICE_MAX_AGE = timedelta(minutes=15)
 
 log = get_logger("dispatch")
 
@@ -59,6 +66,7 @@ class Dispatcher:
         clock: Clock,
         partitions: Callable[[], Collection[int]],
         lease_seconds: dict[str, float],
+        notice_max_age: timedelta = NOTICE_MAX_AGE,
         in_flight: int = 64,
         committed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -68,6 +76,7 @@ class Dispatcher:
         self._clock = clock
         self._partitions = partitions
         self._lease_seconds = lease_seconds
+        self._notice_max_age = notice_max_age
         self._in_flight = in_flight
         self._committed = committed
         self._woken = asyncio.Event()
@@ -136,6 +145,7 @@ class Dispatcher:
         room = self._in_flight - len(self._tasks)
         if not partitions or room <= 0:
             return _Turn(0, more=False, wait=POLL_SECONDS)
+        await self._drop_stale(partitions)
         closed_channels = self._limits.closed(now)
         self._closed_buckets = {name: until for name, until in self._closed_buckets.items() if until > now}
         found = await leases.candidates(
@@ -145,7 +155,8 @@ class Dispatcher:
             errands=[errand for name in self._closed_buckets for errand in shared_limits.errands_of(name)],
             limit=room * LOOK_AHEAD,
         )
-        chosen = self._choose(found, room, now)
+        # A coin, not a rule: where a bucket has room for one call at a time, each half is first in half of the turns.
+        chosen = self._choose(in_turn(found, latest_first=random.random() < 0.5), room, now)
         granted = await self._take(chosen)
         self._closed_buckets |= {name: now + wait for name, wait in granted.closed.items()}
         leased = {lease.operation.instruction_id for lease in granted.leases}
@@ -160,7 +171,7 @@ class Dispatcher:
         return _Turn(len(leased), more, POLL_SECONDS if more else await self._wait(partitions, now))
 
     def _choose(self, found: Collection[Candidate], room: int, now: float) -> list[Candidate]:
-        """One a channel, the longest due first; counts them in their channels' buckets."""
+        """One a channel, the first first; counts them in their channels' buckets."""
         chosen: list[Candidate] = []
         channels: set[str] = set()
         if len(self._waiting_since) > STALE_WAITS:
@@ -174,6 +185,12 @@ class Dispatcher:
             if limits.counts(one.channel, one.errand):
                 self._limits.take(one.channel)
         return chosen
+
+    async def _drop_stale(self, partitions: Collection[int]) -> None:
+        dropped = await notices.drop(self._database, partitions, self._clock.now() - self._notice_max_age)
+        if dropped:
+            log.warning("stale_notices_dropped", number=dropped)
+            self._committed()
 
     async def _take(self, chosen: Sequence[Candidate]) -> leases.Granted:
         """Lease them. Where that fails none is sent: a call that stayed counted would close its channel for ever."""
@@ -236,3 +253,14 @@ class Dispatcher:
             oldest[platform] = max(age, oldest.get(platform, 0.0))
         for platform, age in oldest.items():
             metrics.deliveries_oldest_age.labels(platform).set(age)
+
+
+def in_turn(found: Collection[Candidate], *, latest_first: bool) -> list[Candidate]:
+    """Alternately the longest due and the one that was written last."""
+    halves = [
+        sorted(found, key=lambda one: (one.due_at, one.line)),
+        sorted(found, key=lambda one: one.line, reverse=True),
+    ]
+    if latest_first:
+        halves.reverse()
+    return list({one.instruction_id: one for one in itertools.chain.from_iterable(zip(*halves, strict=True))}.values())

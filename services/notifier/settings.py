@@ -42,6 +42,12 @@ class NotifierSettings(ProcessSettings, KafkaSettings, DatabaseSettings, Parking
         "nobody looks for the post or sends it again before that.",
         examples=["5"],
     )
+    notice_max_age_minutes: float = Field(
+        15,
+        gt=0,
+        description="How old an automatic answer may be when it is its turn to be posted: an older one is cancelled.",
+        examples=["15"],
+    )
     retain_instructions_days: int = Field(
         40,
         ge=REPEATABLE_DAYS,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.chat_receipts_v1 import DeliveryChanged, DeliveryError, DeliveryState, Operation
+from contracts.chat_replies_v1 import ReplySource
 from contracts.keys import ChannelKey, MessageKey
 from services.notifier.ledger.states import ACTIVE, Event, after
 
@@ -80,6 +81,11 @@ class Entry:
     @property
     def post(self) -> OperationEntry:
         return next(operation for operation in self.operations if operation.kind is Operation.POST)
+
+    @property
+    def is_notice(self) -> bool:
+        """Nobody wrote it: it is worth sending only while it is fresh."""
+        return self.source == ReplySource.AUTOMATIC
 
     @property
     def message_keys(self) -> tuple[MessageKey, ...]:

@@ -33,13 +33,15 @@ _OPERATIONS = "operations o LEFT JOIN channel_aliases a ON a.channel_key = o.cha
 _DOUBTFUL = "(o.state = 'sending' AND o.lease_token IS NOT NULL AND o.posting)"
 _ERRAND = f"CASE WHEN {_DOUBTFUL} THEN 'read' ELSE o.kind END"
 
-CANDIDATES = f"""
-SELECT o.instruction_id, o.delivery_id, {_CHANNEL} AS channel, o.workspace, {_ERRAND} AS errand, o.due_at
+_CANDIDATES = f"""
+SELECT o.instruction_id, o.delivery_id, {_CHANNEL} AS channel, o.workspace, {_ERRAND} AS errand, o.due_at, o.line
   FROM {_OPERATIONS}
  WHERE {_HEAD}
    AND o.kafka_partition = ANY($1::int[]) AND {_CHANNEL} <> ALL($2::text[])
    AND o.workspace || '/' || {_ERRAND} <> ALL($3::text[])
- ORDER BY o.due_at, o.line LIMIT $4"""  # noqa: S608 - put together from the constants above
+ ORDER BY"""  # noqa: S608 - put together from the constants above
+LONGEST_DUE = f"{_CANDIDATES} o.due_at, o.line LIMIT $4"
+LATEST = f"{_CANDIDATES} o.line DESC LIMIT $4"
 PAUSED = f"SELECT scope FROM ({pauses.SCOPES}) AS p"  # noqa: S608
 NEXT_DUE = """
 SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8
@@ -93,7 +95,9 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An operation that is due, in which channel. `errand` is post, edit, delete, or read for a post in doubt."""
+    """An operation that is due, in which channel. `errand` is post, edit, delete, or read for a post in doubt. The
+    later it was written, the higher its `line`.
+    """
 
     instruction_id: str
     delivery_id: str
@@ -101,6 +105,7 @@ class Candidate:
     workspace: str
     errand: str
     due_at: datetime
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +164,17 @@ class Granted:
 async def candidates(
     database: Database, partitions: Collection[int], *, channels: Collection[str], errands: Collection[str], limit: int
 ) -> list[Candidate]:
-    """Due heads of conversations, the longest due first, leaving out what is paused, closed channels and errands."""
+    """Due heads of conversations, leaving out what is paused, closed channels and errands: all, or where there are more
+    than `limit` those longest due and those written last, so many of each.
+    """
     paused = {row["scope"] for row in await database.pool.fetch(PAUSED)}
     if pauses.EVERYTHING in paused:
         return []
-    rows = await database.pool.fetch(CANDIDATES, list(partitions), [*channels, *paused], list(errands), limit)
-    return [Candidate(*row) for row in rows]
+    wanted = (list(partitions), [*channels, *paused], list(errands), limit)
+    rows = await database.pool.fetch(LONGEST_DUE, *wanted)
+    if len(rows) == limit:
+        rows += await database.pool.fetch(LATEST, *wanted)
+    return list({row["instruction_id"]: Candidate(*row) for row in rows}.values())
 
 
 async def next_due(database: Database, partitions: Collection[int]) -> float | None:
@@ -174,12 +184,15 @@ async def next_due(database: Database, partitions: Collection[int]) -> float | N
 
 
 async def take(database: Database, chosen: Sequence[Candidate], lease_seconds: dict[str, float]) -> Granted:
-    """Lease what of the chosen is still due and has room in its shared bucket. `lease_seconds` is by platform."""
+    """Lease what of the chosen is still due and has room in its shared bucket, the first of the chosen first.
+    `lease_seconds` is by platform.
+    """
+    turn = {one.instruction_id: number for number, one in enumerate(chosen)}
     async with database.transaction() as connection:
         entries = await store.lock(connection, {one.delivery_id for one in chosen}, wait=False)
         rows = await connection.fetch(DUE, [one.instruction_id for one in chosen], list(entries))
         wanted: dict[str, list[Any]] = {}
-        for row in sorted(rows, key=lambda row: row["due_at"]):
+        for row in sorted(rows, key=lambda row: turn[row["instruction_id"]]):
             wanted.setdefault(shared_limits.bucket_of(row["workspace"], row["errand"]), []).append(row)
         granted, closed = await shared_limits.take(connection, {name: len(rows) for name, rows in wanted.items()})
         at: datetime = await connection.fetchval("SELECT clock_timestamp()")

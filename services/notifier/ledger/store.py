@@ -40,19 +40,20 @@ UPDATE deliveries d
 # Rows of one statement take their place in line in the order of the arrays.
 ADD_OPERATIONS = """
 INSERT INTO operations (instruction_id, delivery_id, kind, state, kafka_partition, conversation_id, channel_key,
-                        workspace, due_at, error_code, error_text, traceparent, queued_at, ended_at)
+                        workspace, due_at, error_code, error_text, traceparent, queued_at, notice_at, ended_at)
 SELECT n.instruction_id, n.delivery_id, n.kind, n.state, n.kafka_partition, n.conversation_id, n.channel_key,
        n.workspace, clock_timestamp(), n.error_code, n.error_text, n.traceparent, n.queued_at,
-       CASE WHEN n.state = 'queued' THEN NULL ELSE clock_timestamp() END
+       n.notice_at, CASE WHEN n.state = 'queued' THEN NULL ELSE clock_timestamp() END
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[], $9::text[],
-              $10::text[], $11::text[], $12::timestamptz[]) WITH ORDINALITY
+              $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[]) WITH ORDINALITY
        AS n (instruction_id, delivery_id, kind, state, kafka_partition, conversation_id, channel_key, workspace,
-             error_code, error_text, traceparent, queued_at, place)
+             error_code, error_text, traceparent, queued_at, notice_at, place)
  ORDER BY n.place"""
 CHANGE_OPERATION = """
 UPDATE operations
    SET state = $2, error_code = $3, error_text = $4, traceparent = $5, queued_at = $6,
        line = CASE WHEN $7 THEN nextval('lines') ELSE line END,
+       notice_at = CASE WHEN $7 THEN NULL ELSE notice_at END,
        lease_token = NULL, failures = 0,
        due_at = CASE WHEN $2 = 'queued' THEN clock_timestamp() ELSE due_at END,
        ended_at = CASE WHEN $2 IN ('queued', 'sending') THEN NULL ELSE clock_timestamp() END
@@ -186,6 +187,7 @@ def _new_operation(entry: Entry, operation: OperationEntry) -> tuple[object, ...
         None if error is None else error.text,
         operation.traceparent,
         operation.queued_at,
+        entry.requested_at if entry.is_notice and operation.kind is Operation.POST else None,
     )
 
 

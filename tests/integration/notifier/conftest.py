@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from chassis import migrations
-from chassis.clock import SystemClock
+from chassis.clock import Clock, SystemClock
 from chassis.database import Database
 from chassis.outbox import unpack_headers
 from chassis.records import Record
@@ -137,17 +137,19 @@ class Desk:
         *,
         conversation: str | None = None,
         mentions: tuple[Person, ...] = (),
+        source: ReplySource = ReplySource.AGENT,
+        requested_at: datetime | None = None,
     ) -> PostReply:
         number = next(self.numbers)
         return PostReply(
             instruction_id=f"ins_{number}",
             delivery_id=f"rpl_{number}",
             channel_key=place.channel.key,
-            requested_at=datetime.now(UTC),
+            requested_at=requested_at or datetime.now(UTC),
             conversation_id=conversation or f"cnv_{place.key}",
             place=place,
             text=text,
-            source=ReplySource.AGENT,
+            source=source,
             ticket_id="tkt_1",
             mentions=mentions,
         )
@@ -219,16 +221,14 @@ class Desk:
         telegram = TelegramSender(token="7700:sandbox-bot-token", api_url=f"{self.base_url}/telegram", timeout=TIMEOUT)
         return {Platform.SLACK: slack, Platform.TELEGRAM: telegram}
 
-    @asynccontextmanager
-    async def dispatching(
-        self, partitions: tuple[int, ...] = (0,), *, senders: dict[Platform, Sender] | None = None
-    ) -> AsyncIterator[Dispatcher]:
-        """A running dispatcher that owns these partitions."""
-        used = self.senders() if senders is None else senders
+    def dispatcher(
+        self, used: dict[Platform, Sender], partitions: tuple[int, ...] = (0,), clock: Clock | None = None
+    ) -> Dispatcher:
+        """One that doesn't run yet."""
         limits = ChannelLimits()
-        clock = SystemClock()
+        clock = clock or SystemClock()
         worker = Worker(database=self.database, senders=used, limits=limits, clock=clock, settling_seconds=SETTLING)
-        dispatcher = Dispatcher(
+        return Dispatcher(
             database=self.database,
             worker=worker,
             limits=limits,
@@ -236,6 +236,18 @@ class Desk:
             partitions=lambda: partitions,
             lease_seconds={"slack": TIMEOUT + SETTLING, "telegram": TIMEOUT + SETTLING},
         )
+
+    @asynccontextmanager
+    async def dispatching(
+        self,
+        partitions: tuple[int, ...] = (0,),
+        *,
+        senders: dict[Platform, Sender] | None = None,
+        clock: Clock | None = None,
+    ) -> AsyncIterator[Dispatcher]:
+        """A running dispatcher that owns these partitions."""
+        used = self.senders() if senders is None else senders
+        dispatcher = self.dispatcher(used, partitions, clock)
         self.dispatchers.append(dispatcher)
         running = asyncio.create_task(dispatcher.run())
         try:

@@ -72,6 +72,8 @@ def _parsed(raw: bytes) -> Request:
 
 
 def test_arrivals_come_at_the_rate() -> None:
-    times = list(itertools.islice(arrivals(100.0, seed=1), 5000))
+    times = list(arrivals([(100.0, 5000), (1000.0, 5000)], seed=1))
+    assert len(times) == 10_000
     assert times == sorted(times)
-    assert 45 < times[-1] < 55
+    assert 45 < times[4999] < 55
+    assert 4.5 < times[-1] - times[4999] < 5.5
