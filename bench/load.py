@@ -1,7 +1,7 @@
 """`python -m bench.load PLAN.json`: one process that sends signed webhooks, and notes when it sent and was answered.
 
-It does as little as it can while it measures: requests are built before (in mode `open` while it waits for the next
-one's time, so that signatures stay fresh), connections are raw and kept alive, one message is under way on each. Its
+It does as little as it can while it measures: requests are built before (in mode `open` when a
+connection is free, so that signatures stay fresh), connections are raw and kept alive, one message is under way on each. Its
 CPU time is reported, so that it can be seen not to be the bottleneck.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -110,9 +110,7 @@ async def run(plan: Plan) -> tuple[list[Sent], float]:
     host, port = url.hostname or "", url.port or 80
     loop = asyncio.get_running_loop()
     made = posts(plan.messages, start_us=plan.start_us, seed=plan.seed, apart=max(64, plan.connections * 4))
-    requests: Iterable[bytes] = (_request(plan, post) for post in made)
-    if plan.mode != "open":
-        requests = list(requests)
+    requests = [_request(plan, post) for post in made] if plan.mode != "open" else []
     notes = [Sent(post.key) for post in made]
     connections = [(await loop.create_connection(_Connection, host, port))[1] for _ in range(plan.connections)]
     spent = time.process_time()
@@ -120,7 +118,7 @@ async def run(plan: Plan) -> tuple[list[Sent], float]:
         case "closed":
             await _closed(connections, requests, notes)
         case "open":
-            await _open(connections, requests, notes, plan)
+            await _open(connections, made, notes, plan)
         case "one":
             await _one(connections[0], requests, notes, plan)
     spent = time.process_time() - spent
@@ -135,7 +133,7 @@ def _request(plan: Plan, post: Post) -> bytes:
     return request(body(post), secret=plan.secret, timestamp=int(time.time()), path=url.path, host=url.netloc)
 
 
-async def _closed(connections: list[_Connection], requests: Iterable[bytes], notes: list[Sent]) -> None:
+async def _closed(connections: list[_Connection], requests: list[bytes], notes: list[Sent]) -> None:
     work = iter(zip(requests, notes, strict=True))
 
     async def one(connection: _Connection) -> None:
@@ -145,7 +143,7 @@ async def _closed(connections: list[_Connection], requests: Iterable[bytes], not
     await asyncio.gather(*map(one, connections))
 
 
-async def _open(connections: list[_Connection], requests: Iterable[bytes], notes: list[Sent], plan: Plan) -> None:
+async def _open(connections: list[_Connection], made: list[Post], notes: list[Sent], plan: Plan) -> None:
     """A message that finds no free connection counts from its due time, so that waiting is never forgotten."""
     free: asyncio.Queue[_Connection] = asyncio.Queue()
     for connection in connections:
@@ -154,20 +152,20 @@ async def _open(connections: list[_Connection], requests: Iterable[bytes], notes
     begun = loop.time()
     sending: set[asyncio.Task[None]] = set()
 
-    async def send(content: bytes, note: Sent, due: int) -> None:
+    async def send(post: Post, note: Sent, due: int) -> None:
         connection = await free.get()
-        await connection.send(content, note)
+        await connection.send(_request(plan, post), note)
         note.sent = min(note.sent, due)
         free.put_nowait(connection)
 
-    for content, note, at in zip(requests, notes, arrivals(plan.phases, plan.seed), strict=False):
+    for post, note, at in zip(made, notes, arrivals(plan.phases, plan.seed), strict=True):
         if (wait := begun + at - loop.time()) > 0:
             await asyncio.sleep(wait)
-        sending.add(asyncio.create_task(send(content, note, time.time_ns())))
+        sending.add(asyncio.create_task(send(post, note, time.time_ns())))
     await asyncio.gather(*sending)
 
 
-async def _one(connection: _Connection, requests: Iterable[bytes], notes: list[Sent], plan: Plan) -> None:
+async def _one(connection: _Connection, requests: list[bytes], notes: list[Sent], plan: Plan) -> None:
     database = await asyncpg.connect(plan.dsn, server_settings={"search_path": plan.schema})
     look = await database.prepare("SELECT true FROM messages WHERE id = $1")
     for content, note in zip(requests, notes, strict=True):

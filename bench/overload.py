@@ -27,7 +27,7 @@ from bench.options import Options
 from bench.rounds import running
 from bench.side import server_pids
 from bench.stage import Stage
-from bench.visible import found_times, settled
+from bench.visible import NotVisible, found_times
 from sandbox.stack.inside.backlog import backlog
 from sandbox.stack.inside.log import Log
 from sandbox.stack.progress import Progress
@@ -41,6 +41,7 @@ CALM_SECONDS = 5
 NORMAL = 2.0
 """Normal is a 99th percentile of at most so many times the one before the overload."""
 
+CALM_LOOKS = 3
 PATIENCE_SECONDS = 900.0
 
 _TWICE = """
@@ -70,6 +71,15 @@ class Watch:
     lag: list[tuple[float, int]] = field(default_factory=list)
     megabytes: dict[str, float] = field(default_factory=dict)
 
+    async def nothing_moves(self) -> None:
+        """Wait until all records are read and all outboxes empty. Raises NotVisible."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        begun = len(self.lag)
+        while len(self.lag) < begun + CALM_LOOKS or any(records for _, records in self.lag[-CALM_LOOKS:]):
+            if time.monotonic() > deadline:
+                raise NotVisible(f"after {PATIENCE_SECONDS:.0f} s {self.lag[-1][1]} records are still under way")
+            await asyncio.sleep(SAMPLE_SECONDS)
+
 
 def phases_of(options: Options, minutes: float) -> list[tuple[str, float, int]]:
     """Name, rate and number of messages of each: before, during, and after (long enough for a backlog)."""
@@ -77,7 +87,7 @@ def phases_of(options: Options, minutes: float) -> list[tuple[str, float, int]]:
     times = [
         ("before", options.rate, RATED_SECONDS),
         ("overload", options.overload_rate, seconds),
-        ("after", options.rate, RATED_SECONDS + seconds * 0.75),
+        ("after", options.rate, RATED_SECONDS + seconds * 0.5),
     ]
     return [(name, rate, int(rate * seconds)) for name, rate, seconds in times]
 
@@ -123,7 +133,7 @@ async def measure(stage: Stage, options: Options, minutes: float, progress: Prog
             async with watching(stage, processes) as watch:
                 notes, generator = await generate(plan)
                 step.update("until nothing moves")
-                await settled(stage.database, stage.okno, patience=PATIENCE_SECONDS)
+                await watch.nothing_moves()
         peaks = {name: usage.peak_megabytes(pid) for name, pid in stage.okno.pids().items()}
         memory = {
             name: {"at_rest": round(at_rest[name]), "peak": round(peaks.get(name, watch.megabytes[name]))}
@@ -169,9 +179,9 @@ def _latency(
     first = 0
     late: list[tuple[float, float]] = []
     for name, rate, count in parts:
-        of_phase = [note for note in notes[first : first + count] if note.key in found]
+        of_phase = [note for note in notes[first : first + count] if note.status == 200]
         first += count
-        late = [((note.sent - of_phase[0].sent) / 1e9, (found[note.key] - note.sent) / 1e6) for note in of_phase]
+        late = [((note.sent - of_phase[0].sent) / 1e9, latency_of(note, found)) for note in of_phase]
         values = [latency for _, latency in late]
         figures = (round(percentile(values, share), 1) for share in (0.5, 0.99, 1.0))
         phases.append(Phase(name, rate, count, *figures))
@@ -179,6 +189,11 @@ def _latency(
         "latency": [asdict(phase) for phase in phases],
         "seconds_until_normal": seconds_until_normal(late, NORMAL * phases[0].p99_ms),
     }
+
+
+def latency_of(note: Sent, found: Mapping[str, int]) -> float:
+    """Milliseconds from when it was due until its row was committed; infinite for one that was lost."""
+    return (found[note.key] - note.sent) / 1e6 if note.key in found else float("inf")
 
 
 def resident_megabytes(pid: int) -> float:

@@ -26,12 +26,10 @@ class NotVisible(Exception):
     """Messages that were accepted didn't appear: that is no slowness but a fault."""
 
 
-async def settled(
-    database: asyncpg.Connection[asyncpg.Record], side: Side, *, patience: float = _GIVE_UP_SECONDS
-) -> None:
-    """Wait until nothing moves: outboxes are empty and positions stand still. Raises NotVisible after `patience` s."""
+async def settled(database: asyncpg.Connection[asyncpg.Record], side: Side) -> None:
+    """Wait until nothing moves: outboxes are empty and positions stand still."""
     last, quiet = None, 0
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + _GIVE_UP_SECONDS
     looks = " UNION ALL ".join(
         f"SELECT (SELECT count(*) FROM {schema}.outbox) AS waiting, "  # noqa: S608 - names of our own
         f"(SELECT coalesce(sum(next_offset), 0) FROM {schema}.positions) AS read"
@@ -42,7 +40,7 @@ async def settled(
         quiet = quiet + 1 if now == last and not any(waiting for waiting, _ in now) else 0
         last = now
         if time.monotonic() > deadline:
-            raise NotVisible(f"{side.name} did not come to rest within {patience:.0f} s: {now}")
+            raise NotVisible(f"{side.name} did not come to rest within {_GIVE_UP_SECONDS:.0f} s: {now}")
         await asyncio.sleep(_LOOK_SECONDS)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from chassis import migrations
+from chassis import migrations, published
 from chassis.batches import Outcome
 from chassis.clock import SystemClock
 from chassis.consumer import Consumer
@@ -18,6 +18,7 @@ from contracts.keys import Platform
 from services.notifier import retention
 from services.notifier.dispatch import Dispatcher
 from services.notifier.handle import handle
+from services.notifier.ledger.published import missing_receipts
 from services.notifier.limits import ChannelLimits
 from services.notifier.outcomes import Sender
 from services.notifier.settings import NotifierSettings
@@ -28,6 +29,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 FOLDERS = [migrations.CHASSIS, ("notifier", MIGRATIONS)]
 CONSUMER = "notifier"
 TOPIC = "chat.replies.v1"
+RECEIPTS = "chat.receipts.v1"
 LOOP_LIMIT_SECONDS = 60
 
 FAULT_POINTS: dict[str, str] = {
@@ -68,6 +70,7 @@ async def run_notifier(process: ProcessContext[NotifierSettings]) -> None:
     )
     process.defer(database.close)
     await migrations.check_schema(database, FOLDERS)
+    await published.check(database, settings, {RECEIPTS: missing_receipts})
     producer = make_producer(settings)
     await producer.start()
     process.defer(producer.stop)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from chassis import published
 from chassis.consumer import Consumer
 from chassis.database import BY_KEY, Database
 from chassis.kafka import make_producer
@@ -12,11 +13,13 @@ from chassis.relay import Relay
 from services.router import retention
 from services.router.publishing import Publishing
 from services.router.settings import RouterSettings
+from services.router.view.published import missing_commands
 from services.router.worker import CONSUMER, TOPICS, UNHURRIED, Worker
 
 SCHEMA = "router"
 MIGRATIONS = Path(__file__).parent / "migrations"
 FOLDERS = (CHASSIS, ("router", MIGRATIONS))
+COMMANDS = "ticket.commands.v1"
 LOOP_LIMIT_SECONDS = 60
 
 
@@ -28,6 +31,7 @@ async def run_router(process: ProcessContext[RouterSettings]) -> None:
     )
     process.defer(database.close)
     await check_schema(database, FOLDERS)
+    await published.check(database, settings, {COMMANDS: missing_commands})
     producer = make_producer(settings)
     await producer.start()
     process.defer(producer.stop)

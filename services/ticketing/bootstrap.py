@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chassis import migrations
+from chassis import migrations, published
 from chassis.batches import Outcome
 from chassis.clock import SystemClock
 from chassis.consumer import Consumer
@@ -17,6 +17,7 @@ from services.ticketing import retention
 from services.ticketing.dead_letter_gauges import DeadLetterGauges
 from services.ticketing.settings import TicketingApiSettings, TicketingWorkerSettings
 from services.ticketing.store.dead_letters import Room
+from services.ticketing.store.published import missing_events
 from services.ticketing.worker import (
     CONSUMER,
     DEAD_CONSUMER,
@@ -28,6 +29,7 @@ from services.ticketing.worker import (
 
 SCHEMA = "ticketing"
 MIGRATIONS = [migrations.CHASSIS, (SCHEMA, Path(__file__).parent / "migrations")]
+EVENTS = "ticket.events.v1"
 API_CONNECTIONS = 8
 LOOP_LIMIT_SECONDS = 60
 DEAD_FETCH_WAIT_MS = 1000
@@ -57,6 +59,7 @@ async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings])
     settings = process.settings
     database = await _connect(process, settings.database_url.get_secret_value(), 5, BY_KEY)
     process.add_readiness("database", database.reachable)
+    await published.check(database, settings, {EVENTS: missing_events})
     producer = make_producer(settings)
     await producer.start()
     process.defer(producer.stop)

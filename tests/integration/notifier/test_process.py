@@ -167,3 +167,14 @@ async def test_a_notifier_that_was_stopped_beyond_its_lease_doubles_nothing(noti
     stopped.terminate()
     assert await notifiers.ended(stopped) == 0
     assert notifiers.desk.slack_posts(place) == ["once", "after it", "last"]
+
+
+async def test_a_ledger_set_back_is_refused_by_the_receipts_that_it_published(notifiers: Notifiers) -> None:
+    post = notifiers.desk.post(notifiers.desk.slack_channel(), "1")
+    process = notifiers.start()
+    await notifiers.publish(post)
+    await notifiers.ends(post, "post sent")
+    process.terminate()
+    assert await notifiers.ended(process) == 0
+    await notifiers.desk.database.pool.execute("UPDATE deliveries SET version = version - 1")
+    assert await notifiers.ended(notifiers.start()) == 1

@@ -15,6 +15,7 @@ from chassis.database import Database
 from contracts.base import RecordModel
 from contracts.codec import decode, encode
 from contracts.ticket_events_v1 import TicketChanged
+from contracts.topics import TOPICS
 from tests import topic_reader
 from tests.integration.ticketing.desk import NOW
 
@@ -96,6 +97,21 @@ class Processes:
             if event.version not in versions:
                 versions.append(event.version)
         return found
+
+    async def write_raw(self, topic: str, value: bytes) -> None:
+        """A record that nobody of ours wrote, on every partition."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap_servers, acks="all")
+        await producer.start()
+        try:
+            for partition in range(TOPICS[topic].partitions):
+                await producer.send_and_wait(topic, value, partition=partition)
+        finally:
+            await producer.stop()
+
+    async def models(self, topic: str) -> list[RecordModel]:
+        """What is on a topic, partition by partition."""
+        records = await topic_reader.records(self.bootstrap_servers, topic)
+        return [decode(topic, record.headers, record.value).data for record in records]
 
     async def count(self, table: str) -> int:
         number: int = await self.database.pool.fetchval(f"SELECT count(*) FROM {table}")
