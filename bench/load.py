@@ -1,8 +1,8 @@
 """`python -m bench.load PLAN.json`: one process that sends signed webhooks, and notes when it sent and was answered.
 
-It does as little as it can while it measures: requests are built before (in mode `open` when a
-connection is free, so that signatures stay fresh), connections are raw and kept alive, one message is under way on each. Its
-CPU time is reported, so that it can be seen not to be the bottleneck.
+It does as little as it can while it measures: requests are built before (in mode `open` when a connection is free, so
+that signatures stay fresh), connections are raw and kept alive, one message is under way on each. Its CPU time is
+reported, so that it can be seen not to be the bottleneck.
 """
 
 from __future__ import annotations
