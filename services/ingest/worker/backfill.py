@@ -32,8 +32,6 @@ RETRIES_END = timedelta(minutes=10)
 """How long before the last event heard an event may have happened whose last retry was missed (Slack: six minutes, and
 clocks differ)."""
 TELEGRAM_KEEPS = timedelta(hours=24)
-REMEMBERED = timedelta(days=7)
-"""How much longer than the look-back messages are remembered: the longest gap in which every deletion is found."""
 PUBLISHED_AT_ONCE = 200
 _BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError)
 
@@ -235,12 +233,6 @@ class Backfill:
             deletions=reading.deletions,
             channels_left=left,
         )
-
-    async def prune(self) -> None:
-        """Forget what no gap can need any more, a part at a time."""
-        async with self._database.transaction() as connection:
-            await known.prune(connection, datetime.now(UTC) - self._look_back - REMEMBERED)
-            await heard.prune(connection)
 
 
 def _history_job(channel: Channel) -> Job:

@@ -10,8 +10,6 @@ from chassis.database import Connection
 from contracts.chat_events_v1 import ChatEvent
 from contracts.keys import Platform
 
-KEPT = timedelta(days=30)
-
 NOTE = """
 INSERT INTO heard AS h (platform, minute, first_at, last_at)
 SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[])
@@ -28,10 +26,6 @@ SELECT before FROM (
     SELECT first_at, lag(last_at) OVER (ORDER BY minute) AS before FROM heard WHERE platform = $1 AND minute < $2
 ) AS minutes
 WHERE first_at - before > $3 ORDER BY first_at DESC LIMIT 1
-"""
-PRUNE = """
-DELETE FROM heard WHERE minute < now() - $1::interval
-AND (platform, minute) NOT IN (SELECT platform, min(minute) FROM heard GROUP BY platform)
 """
 
 
@@ -60,7 +54,3 @@ async def latest_silence(
     """The begin of the latest time of silence that had ended before `at`."""
     begin: datetime | None = await connection.fetchval(SILENCE, platform.value, at, longer_than)
     return begin
-
-
-async def prune(connection: Connection) -> None:
-    await connection.execute(PRUNE, KEPT)

@@ -15,7 +15,6 @@ from contracts.chat import Attachment
 from contracts.chat_events_v1 import ChannelMoved, ChatEvent, MessageDeleted, MessageEdited, MessagePosted
 from contracts.keys import ChannelKey, MessageKey, Platform
 
-PRUNED_AT_ONCE = 5000
 _TS = re.compile(r"[0-9]{1,12}\.[0-9]{6}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,7 +42,6 @@ ROOTS_NOT_SHOWN = NOT_SHOWN + "AND thread IS NULL AND ordinal >= $4 ORDER BY ord
 REPLIES_NOT_SHOWN = NOT_SHOWN + "AND thread = $4 ORDER BY ordinal"
 DELETED = "UPDATE messages SET deleted = true WHERE channel_key = $1 AND ordinal = ANY($2)"
 IS_DELETED = "SELECT deleted FROM messages WHERE channel_key = $1 AND ordinal = $2"
-PRUNE = "DELETE FROM messages WHERE ctid = ANY(ARRAY(SELECT ctid FROM messages WHERE ordinal < $1 LIMIT $2))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +146,6 @@ async def set_deleted(connection: Connection, channel: ChannelKey, message_keys:
 
 async def is_deleted(connection: Connection, key: MessageKey) -> bool:
     return bool(await connection.fetchval(IS_DELETED, keys.channel_of_message(key), keys.ordinal(key)))
-
-
-async def prune(connection: Connection, before: datetime) -> None:
-    """Forget some of the messages older than a time."""
-    await connection.execute(PRUNE, ordinal_at(before), PRUNED_AT_ONCE)
 
 
 def is_ts(value: object) -> bool:

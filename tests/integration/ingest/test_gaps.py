@@ -235,13 +235,3 @@ async def test_messages_of_a_moved_channel_are_known_under_its_new_key(worker: W
         await known.note(connection, [moved, post(NOW, new)])
         keys = [message_key(new.key, f"{(NOW - ago * MINUTE).timestamp():.6f}") for ago in (2, 1, 0)]
         assert set(await known.shown(connection, new.key, keys, 1)) == set(keys)
-
-
-async def test_what_no_gap_needs_any_more_is_forgotten_but_the_installation(worker: Worker) -> None:
-    days = 24 * 60
-    old = (datetime.now(UTC) - NOW) / MINUTE  # minutes from NOW to the real now, which pruning looks at
-    await worker.hears(*(day * days - old for day in (90, 60, 15, 13)))
-    await worker.backfill.prune()
-    left = await worker.database.pool.fetch("SELECT minute FROM heard ORDER BY minute")
-    assert [round((datetime.now(UTC) - row["minute"]) / MINUTE / days) for row in left] == [90, 15, 13]
-    assert await worker.database.pool.fetchval("SELECT count(*) FROM messages") == 1
