@@ -32,11 +32,16 @@ MOVED = """
 UPDATE messages m SET channel_key = $2 WHERE channel_key = $1
 AND NOT EXISTS (SELECT FROM messages o WHERE o.channel_key = $2 AND o.ordinal = m.ordinal)
 """
-KNOWN = "SELECT ordinal, content, edited_at, deleted FROM messages WHERE channel_key = $1 AND ordinal = ANY($2)"
-SHOWN = "UPDATE messages SET shown_in = $3 WHERE channel_key = $1 AND ordinal = ANY($2)"
+# Also what is not known: a live event that is being noted right now must not be taken for a message that isn't shown.
+SHOWN = """
+INSERT INTO messages AS m (channel_key, ordinal, shown_in)
+SELECT $1, ordinal, $3 FROM unnest($2::bigint[]) AS o(ordinal)
+ON CONFLICT (channel_key, ordinal) DO UPDATE SET shown_in = excluded.shown_in
+RETURNING ordinal, content, edited_at, deleted
+"""
 NOT_SHOWN = """
 SELECT ordinal FROM messages
-WHERE channel_key = $1 AND NOT deleted AND shown_in IS DISTINCT FROM $2 AND noted_at < $3
+WHERE channel_key = $1 AND content IS NOT NULL AND NOT deleted AND shown_in IS DISTINCT FROM $2 AND noted_at < $3
 """
 ROOTS_NOT_SHOWN = NOT_SHOWN + "AND thread IS NULL AND ordinal >= $4 ORDER BY ordinal"
 REPLIES_NOT_SHOWN = NOT_SHOWN + "AND thread = $4 ORDER BY ordinal"
@@ -115,12 +120,12 @@ async def shown(
     connection: Connection, channel: ChannelKey, message_keys: Iterable[MessageKey], reading: int
 ) -> dict[MessageKey, Known]:
     """Note that a reading showed these messages; those of them that are known."""
-    ordinals = [keys.ordinal(key) for key in message_keys]
-    await connection.execute(SHOWN, channel, ordinals, reading)
-    rows = await connection.fetch(KNOWN, channel, ordinals)
+    ordinals = sorted({keys.ordinal(key) for key in message_keys})
+    rows = await connection.fetch(SHOWN, channel, ordinals, reading)
     found = [
         Known(key_at(channel, r["ordinal"]), content=r["content"], edited_at=r["edited_at"], deleted=r["deleted"])
         for r in rows
+        if r["content"] is not None or r["deleted"]
     ]
     return {one.key: one for one in found}
 

@@ -36,7 +36,9 @@ async def test_jobs_and_what_was_published_go_with_their_age(database_url: str) 
     assert await prune(7.1) == {"jobs": 1}
     async with database.transaction() as connection:
         assert not await jobs.remember(connection, "slack:U1", "digest"), "unchanged: not published again"
-    assert await prune(91) == {"profiles": 1}
+    async with database.transaction() as connection:
+        await jobs.add(connection, [Job("slack_history:slack:C1", "slack_history", {"channel_key": "slack:C1"})])
+    assert await prune(91) == {"profiles": 1}, "history is read for as long as it takes"
     async with database.transaction() as connection:
         assert await jobs.remember(connection, "slack:U1", "digest")
     await database.close()
