@@ -59,11 +59,13 @@ class Customers:
 @asynccontextmanager
 async def hanging(kafka: EmbeddedKafka) -> AsyncIterator[None]:
     """The broker holds its connections and says nothing."""
-    kafka.process.suspend()
+    broker = kafka.process
+    assert broker is not None
+    broker.suspend()
     try:
         yield
     finally:
-        kafka.process.resume()
+        broker.resume()
 
 
 @pytest.mark.timeout(180)
