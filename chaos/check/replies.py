@@ -113,7 +113,8 @@ def _delivery(facts: Facts, known: _Known, row: Message, posts: Sequence[Post]) 
         case "sent":
             yield from _sent(row, posts)
         case "cancelled":
-            if not row.deleted:
+            stale = row.kind == "automatic" and row.code == "stale"
+            if not row.deleted and not stale:
                 yield "its delivery says cancelled, but nobody withdrew it"
         case "failed":
             if not _root_is_gone(facts, known, row):

@@ -179,6 +179,7 @@ FAULTS: list[tuple[str, str, Change_]] = [
     ("replies", "the API called it", altered("operations", 6, replies=("r60",))),
     ("replies", "but in no ticket", both(without("messages", 3), altered("operations", 6, outcome="failed"))),
     ("replies", "nobody withdrew it", altered("messages", 3, state="cancelled")),
+    ("replies", "nobody withdrew it", altered("messages", 3, state="cancelled", code="stale")),
     ("replies", "says cancelled, but it is in", altered("messages", 3, state="cancelled", deleted=True)),
     ("replies", "and its thread is there", altered("messages", 5, state="failed")),
     ("rest", "ended by itself", given(ended=[Ended("router-0", 106.0, "LogGap")])),
