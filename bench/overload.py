@@ -70,12 +70,15 @@ class Watch:
 
     lag: list[tuple[float, int]] = field(default_factory=list)
     megabytes: dict[str, float] = field(default_factory=dict)
+    looking: asyncio.Task[None] | None = None
 
     async def nothing_moves(self) -> None:
         """Wait until all records are read and all outboxes empty. Raises NotVisible."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         begun = len(self.lag)
         while len(self.lag) < begun + CALM_LOOKS or any(records for _, records in self.lag[-CALM_LOOKS:]):
+            if self.looking is not None and self.looking.done():
+                self.looking.result()
             if time.monotonic() > deadline:
                 raise NotVisible(f"after {PATIENCE_SECONDS:.0f} s {self.lag[-1][1]} records are still under way")
             await asyncio.sleep(SAMPLE_SECONDS)
@@ -227,7 +230,7 @@ async def watching(stage: Stage, processes: Mapping[str, int]) -> AsyncIterator[
                 watch.megabytes[name] = max(watch.megabytes.get(name, 0.0), resident_megabytes(pid))
             await asyncio.sleep(SAMPLE_SECONDS)
 
-    looking = asyncio.create_task(look())
+    watch.looking = looking = asyncio.create_task(look())
     try:
         yield watch
     finally:
