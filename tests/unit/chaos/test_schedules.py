@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from chaos.check.rules import RULES
+from chaos.check.violation import Violation
 from chaos.gather import operations, troubles
-from chaos.mutants import MUTANTS, command, plan
+from chaos.mutants import MUTANTS, command, plan, seen
 from chaos.nemesis_plan import GROUPS, POINTS, PROCESSES, Group, rounds
 from chaos.options import parse
 from chaos.records import Records, read
@@ -84,6 +86,22 @@ def test_a_mutant_runs_only_where_it_belongs_and_has_its_moment() -> None:
         assert "chaos.mutant" not in command(name, "ticketing-api", "ticketing-api")
         assert next(plan(1, name, ())).faults == mutant.moment
     assert list(plan(1, None, ())) == []
+
+
+def test_a_mutant_is_seen_only_by_the_rules_that_must_see_it() -> None:
+    for name, mutant in MUTANTS.items():
+        assert mutant.seen_by <= RULES.keys()
+        assert all(seen(name, [Violation(rule, "", "")]) for rule in mutant.seen_by)
+        assert not seen(name, [Violation("rest", "", "")])
+    assert not seen(None, [Violation("positions", "", "")])
+
+
+def test_a_proof_goes_on_from_its_seed() -> None:
+    proof = parse(["--mutant", "two-relays", "--times", "3", "--seed", "7"])
+    assert (proof.seeds, proof.proof, proof.minutes) == ((7, 8, 9), True, 1.0)
+    for wrong in (["--times", "3"], ["--mutant", "two-relays", "--times", "3", "--seed", "1", "2"]):
+        with pytest.raises(SystemExit):
+            parse(wrong)
 
 
 def test_the_log_tells_how_each_operation_ended(tmp_path: Path) -> None:
