@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from dataclasses import replace
 
-from chaos import mutants
+from chaos import clocks, mutants
 from chaos.campaign import campaign
 from chaos.machine import describe
 from chaos.options import Options, parse
@@ -23,6 +24,10 @@ ELSEWHERE = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "SLACK_API_URL", "TELEGR
 
 async def run(options: Options) -> int:
     progress, failed = Progress(), False
+    possible = clocks.breakable(options.groups, clocks.library())
+    if possible != options.groups:
+        progress.say(clocks.MISSING)
+        options = replace(options, groups=possible)
     for seed in options.seeds:
         done = await campaign(seed, options, progress)
         found = summary(done, options)

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from chaos.check.violation import Violation
-from chaos.nemesis_plan import Fault, Group, Round, rounds
+from chaos.nemesis_plan import PROCESSES, Fault, Group, Round, rounds
+
+INTAKE = ("ingest-slack", "ingest-telegram")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,10 @@ MUTANTS: dict[str, Mutant] = {
         frozenset({"positions"}),
     ),
     "early-acknowledgement": Mutant(
-        ("ingest-slack", "ingest-telegram"),
+        INTAKE,
         (
             Fault("servers", "kill", "kafka", 4.0),
-            Fault("processes", "kill", "ingest-slack", 3.0, delay=2.0),
-            Fault("processes", "kill", "ingest-telegram", 3.0, delay=2.5),
+            *(Fault("processes", "kill", name, 3.0, delay=2.0) for name in PROCESSES if name.startswith(INTAKE)),
         ),
         frozenset({"messages", "decisions"}),
     ),
