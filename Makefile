@@ -1,13 +1,14 @@
 # The one list of commands. `make` or `make help` prints it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos format schemas lock clean
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants format schemas lock clean
 
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PY := .venv/bin/python
 # Options of `make up` and `make demo`, read from the environment by the stack runner.
 export ROUTERS NOTIFIERS TICKETING_WORKERS SLACK_TRANSPORT TELEGRAM_TRANSPORT TRACES FRESH
+MUTANTS ?= no-offset-fence early-acknowledgement no-read-back two-relays commit-before-state
 LOCKED := ingest router ticketing notifier cli sandbox
 SOURCES := $(wildcard contracts chassis services cli sandbox tests bench chaos)
 
@@ -72,8 +73,14 @@ test-integration: .venv/installed-dev
 test-end-to-end: .venv/installed-dev
 	@$(PY) -m pytest tests/end_to_end $(ARGS)
 
-chaos: .venv/installed-dev ## break everything under traffic and check the whole history (SEED=1, MINUTES=3, FAULTS=processes,points,servers,platforms,poison)
+chaos: .venv/installed-dev ## break everything under traffic and check the whole history (SEED=1, MINUTES=3, FAULTS=processes,points,servers,platforms,poison,network,clocks)
 	@$(PY) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults $(FAULTS)) $(ARGS)
+
+chaos-ci: .venv/installed-dev ## the campaign of CI: a fixed seed, all faults, about five minutes; fails when a promise was broken
+	@$(PY) -m chaos --seed 1 --minutes 4 $(ARGS)
+
+chaos-mutants: .venv/installed-dev ## code broken on purpose must be seen by the campaign's check, three times out of three (MUTANTS=..., SEED=1, MINUTES=1)
+	@for mutant in $(MUTANTS); do $(PY) -m chaos --mutant $$mutant --times 3 $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS) || exit 1; done
 
 bench: .venv/installed-dev ## measure throughput, latency, CPU and memory against the floor; writes bench/results.json
 	@$(PY) -m bench $(ARGS)

@@ -1,11 +1,16 @@
-"""`python -m chaos --seed 1 2 3 --minutes 3`: campaigns one after another; exit code 1 when a promise was broken."""
+"""`python -m chaos --seed 1 2 3 --minutes 3`: campaigns one after another; exit code 1 when a promise was broken.
+
+`python -m chaos --mutant NAME --times 3`: the same code, broken on purpose; exit code 1 unless it was seen each time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
+from dataclasses import replace
 
+from chaos import clocks, mutants
 from chaos.campaign import campaign
 from chaos.machine import describe
 from chaos.options import Options, parse
@@ -18,7 +23,11 @@ ELSEWHERE = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "SLACK_API_URL", "TELEGR
 
 
 async def run(options: Options) -> int:
-    progress, broken = Progress(), False
+    progress, failed = Progress(), False
+    possible = clocks.breakable(options.groups, clocks.library())
+    if possible != options.groups:
+        progress.say(clocks.MISSING)
+        options = replace(options, groups=possible)
     for seed in options.seeds:
         done = await campaign(seed, options, progress)
         found = summary(done, options)
@@ -26,8 +35,13 @@ async def run(options: Options) -> int:
             progress.say(line)
         if options.results is not None:
             add(options.results, [found], describe())
-        broken = broken or bool(done.violations)
-    return int(broken)
+        if options.proof:
+            seen = mutants.seen(options.mutant, done.violations)
+            progress.say(f"{options.mutant}, seed {seed}: {'seen' if seen else 'NOT SEEN'}")
+            failed = failed or not seen
+        else:
+            failed = failed or bool(done.violations)
+    return int(failed)
 
 
 def main(arguments: list[str]) -> int:

@@ -17,9 +17,11 @@ from chaos import mutants
 from chaos.actors import Actors
 from chaos.check.rules import violations
 from chaos.check.violation import Violation
+from chaos.clocks import Clocks, library
 from chaos.facts import Facts
 from chaos.gather import gather
 from chaos.hands import Hands
+from chaos.links import Links
 from chaos.moments import Moments, breakable
 from chaos.nemesis import AWAY, Nemesis
 from chaos.options import Options
@@ -32,6 +34,8 @@ from sandbox.stack.inside.backlog import backlog
 from sandbox.stack.inside.log import Log
 from sandbox.stack.options import StackOptions
 from sandbox.stack.paths import STATE
+from sandbox.stack.plan import Addresses
+from sandbox.stack.prepare import prepare
 from sandbox.stack.progress import Progress
 from sandbox.stack.stack import Stack
 
@@ -40,7 +44,7 @@ IMPATIENT = {"SLACK_TIMEOUT_SECONDS": "2", "TELEGRAM_TIMEOUT_SECONDS": "2", "SET
 SPARING = {"TRACE_SAMPLE_RATIO": "0"}
 KINDS = ("ingest-slack", "ingest-telegram", "ingest-worker", "router", "ticketing-api", "ticketing-worker", "notifier")
 FAST = 100.0
-BREAKING = "breaking"
+BREAKING, CLOCKS = "breaking", "clocks"
 LOGS = STATE / "chaos-logs"
 
 
@@ -56,18 +60,51 @@ class Campaign:
     log: Path
 
 
-def _stack(options: Options, progress: Progress) -> Stack:
+def _stack(options: Options, progress: Progress, links: Links, clocks: Clocks) -> Stack:
     env = {kind: dict(SPARING) for kind in KINDS}
     env["notifier"] |= IMPATIENT
-    env |= breakable(options.state / BREAKING)
+    for settings in (breakable(options.state / BREAKING), clocks.env):
+        for name, given in settings.items():
+            env[name] = {**env.get(name, {}), **given}
     chosen = StackOptions(
-        routers=2, ticketing_workers=2, notifiers=2, fresh=True, stable_ports=False, state=options.state, extra_env=env
+        ingests=2,
+        routers=2,
+        ticketing_workers=2,
+        notifiers=2,
+        fresh=True,
+        stable_ports=False,
+        state=options.state,
+        extra_env=env,
+        http_ports=links.http_ports,
+        doors=links.doors,
+        ways=links.ways,
     )
 
     def command_of(kind: str, name: str) -> list[str]:
         return list(mutants.command(options.mutant, kind, name))
 
-    return Stack(chosen, progress=progress, command_of=command_of)
+    async def prepared(addresses: Addresses, progress: Progress) -> str:
+        links.aim(addresses)
+        return await prepare(addresses, progress)
+
+    return Stack(chosen, progress=progress, command_of=command_of, prepare=prepared)
+
+
+@contextlib.asynccontextmanager
+async def _breakable_stack(options: Options, progress: Progress) -> AsyncIterator[tuple[Stack, Links, Clocks]]:
+    """A stack whose connections and clocks can be broken, as far as the groups of faults need it."""
+    links = Links(network="network" in options.groups and options.mutant is None)
+    clocks = Clocks(
+        options.state / CLOCKS, library() if "clocks" in options.groups and options.mutant is None else None
+    )
+    clocks.prepare()
+    await links.start()
+    try:
+        async with _stack(options, progress, links, clocks) as stack:
+            yield stack, links, clocks
+    finally:
+        await links.close()
+        clocks.clear()
 
 
 async def campaign(seed: int, options: Options, progress: Progress) -> Campaign:
@@ -75,14 +112,15 @@ async def campaign(seed: int, options: Options, progress: Progress) -> Campaign:
     folder = LOGS / f"{options.mutant or 'seed'}-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
     records = Records(folder / "campaign.jsonl")
-    async with _stack(options, progress) as stack, Hands(stack.info) as hands:
+    async with _breakable_stack(options, progress) as (stack, links, clocks), Hands(stack.info) as hands:
         log = Log(stack.info.kafka.bootstrap_servers)
         try:
             with progress.step(f"Seed {seed}: moving in"):
                 bot_id = stack.info.telegram.bot_token.partition(":")[0]
                 await watch(stack.info.postgres.dsn)
                 settled = await settle(hands, options.town, bot_id, options.speed)
-            nemesis = Nemesis(stack, Moments(stack, options.state / BREAKING), hands, log, records, options.patience)
+            moments = Moments(stack, options.state / BREAKING)
+            nemesis = Nemesis(stack, moments, links, clocks, hands, log, records, options.patience)
             actors = Actors(hands, settled, records)
             began = time.time()
             with progress.step(f"Seed {seed}: writing and breaking") as step:

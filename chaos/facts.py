@@ -67,7 +67,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record of ticket.events, in the topic's order."""
+    """A record of ticket.events, in the topic's order; `at` is when its relay published it, by that one's clock."""
 
     ticket: str
     version: int
@@ -75,6 +75,7 @@ class Change:
     message: str | None = None
     cause: str = ""
     tags: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,15 @@ class SetBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Leased:
+    """A lease of ticketing that got a new token: another holder, or the same after it was started again."""
+
+    name: str
+    holder: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Lists keep the order of the log, topic or chat. `given_up` are messages of which Slack gave up an event."""
 
@@ -172,6 +182,7 @@ class Facts:
     maybe_poisoned: frozenset[str] = frozenset()
     given_up: frozenset[str] = frozenset()
     set_back: Sequence[SetBack] = ()
+    leased: Sequence[Leased] = ()
     positions: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     ends: Mapping[tuple[str, int], int] = field(default_factory=dict)
     troubles: Sequence[Trouble] = ()

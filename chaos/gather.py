@@ -18,6 +18,7 @@ from chaos.facts import (
     Ended,
     Event,
     Facts,
+    Leased,
     Message,
     Operation,
     Outcome,
@@ -29,7 +30,7 @@ from chaos.facts import (
 from chaos.hands import Hands
 from chaos.records import read
 from chaos.town import Settled
-from chaos.watch import SET_BACK
+from chaos.watch import LEASED, SET_BACK
 from contracts import keys
 from sandbox.stack.info import StackInfo
 from sandbox.stack.inside.backlog import positions
@@ -66,6 +67,7 @@ async def gather(
         decisions = [row["event_id"] for row in await connection.fetch("SELECT event_id FROM router.decisions")]
         dead = [DeadLetter(*row) for row in await connection.fetch(_DEAD)]
         set_back = [SetBack(*row) for row in await connection.fetch(SET_BACK)]
+        leased = [Leased(*row) for row in await connection.fetch(LEASED)]
         stored = {
             (consumer, tp.topic, tp.partition): offset
             for (_, consumer, tp), offset in (await positions(connection)).items()
@@ -94,6 +96,7 @@ async def gather(
         maybe_poisoned=frozenset(line["topic"] for line in lines if line["what"] == "poison unknown"),
         given_up=await _given_up(hands),
         set_back=set_back,
+        leased=leased,
         positions=stored,
         ends=ends,
         troubles=troubles(lines),
@@ -184,7 +187,10 @@ def _change(record: Any) -> Iterable[Change]:
         tags = value.get("changes", {}).get("tags")
         message = value.get("message") or {}
         both = None if tags is None else (tuple(tags.get("old") or ()), tuple(tags.get("new") or ()))
-        yield Change(value["ticket_id"], value["version"], value["kind"], message.get("id"), value["cause"]["id"], both)
+        yield Change(
+            value["ticket_id"], value["version"], value["kind"], message.get("id"), value["cause"]["id"], both,
+            record.timestamp / 1000,
+        )  # fmt: skip
 
 
 # --- the database ---------------------------------------------------------------------------------------------------

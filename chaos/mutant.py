@@ -64,10 +64,35 @@ def no_read_back() -> None:
     _replace(read_back, "find", find)
 
 
+def two_relays() -> None:
+    """Every relay publishes, whoever holds the lease."""
+    relay = importlib.import_module("chassis.relay")
+    sound = relay.Relay.__init__
+
+    def unleased(self: Any, **settings: Any) -> None:
+        sound(self, **{**settings, "lease": None})
+
+    _replace(relay.Relay, "__init__", unleased)
+
+
+def commit_before_state() -> None:
+    """Positions move in a transaction of their own, which is committed before the handler begins."""
+    batches = importlib.import_module("chassis.batches")
+    sound = batches.Batches._claim  # noqa: SLF001 - a mutation sits inside
+
+    async def claim(self: Any, _connection: Any, polled: Mapping[Any, Any], fetched_from: Mapping[Any, int]) -> Any:
+        async with self._database.transaction() as own:
+            return await sound(self, own, polled, fetched_from)
+
+    _replace(batches.Batches, "_claim", claim)
+
+
 MUTATIONS: Mapping[str, Callable[[], None]] = {
     "no-offset-fence": no_offset_fence,
     "early-acknowledgement": early_acknowledgement,
     "no-read-back": no_read_back,
+    "two-relays": two_relays,
+    "commit-before-state": commit_before_state,
 }
 
 

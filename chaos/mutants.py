@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from chaos.nemesis_plan import Fault, Group, Round, rounds
+from chaos.check.violation import Violation
+from chaos.nemesis_plan import PROCESSES, Fault, Group, Round, rounds
+
+INTAKE = ("ingest-slack", "ingest-telegram")
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`kinds` of processes run the broken code; `moment` is done again and again."""
+    """`kinds` of processes run the broken code; `moment` is done again and again; one of the rules `seen_by` must see
+    it.
+    """
 
     kinds: tuple[str, ...]
     moment: tuple[Fault, ...]
+    seen_by: frozenset[str]
 
 
 MUTANTS: dict[str, Mutant] = {
@@ -28,17 +34,41 @@ MUTANTS: dict[str, Mutant] = {
             Fault("points", "stop", "router-0", 12.0, point="router.polled"),
             Fault("points", "stop", "ticketing-worker-1", 12.0, point="ticketing.polled"),
         ),
+        frozenset({"positions"}),
     ),
     "early-acknowledgement": Mutant(
-        ("ingest-slack", "ingest-telegram"),
+        INTAKE,
         (
             Fault("servers", "kill", "kafka", 4.0),
-            Fault("processes", "kill", "ingest-slack", 3.0, delay=2.0),
-            Fault("processes", "kill", "ingest-telegram", 3.0, delay=2.5),
+            *(Fault("processes", "kill", name, 3.0, delay=2.0) for name in PROCESSES if name.startswith(INTAKE)),
         ),
+        frozenset({"messages", "decisions"}),
     ),
-    "no-read-back": Mutant(("notifier",), (Fault("platforms", "platform", "slack answer lost", 8.0),)),
+    "no-read-back": Mutant(
+        ("notifier",), (Fault("platforms", "platform", "slack answer lost", 8.0),), frozenset({"replies"})
+    ),
+    "two-relays": Mutant(
+        ("ticketing-worker",),
+        (  # for less than a lease: a sound relay goes on where it was, and nobody has published for it
+            Fault("points", "stop", "ticketing-worker-0", 2.0, point="relay.taken"),
+            Fault("points", "stop", "ticketing-worker-1", 2.0, delay=3.0, point="relay.taken"),
+        ),
+        frozenset({"relays"}),
+    ),
+    "commit-before-state": Mutant(
+        ("router", "ticketing-worker"),
+        (
+            Fault("points", "kill", "router-0", 1.0, point="router.handled"),
+            Fault("points", "kill", "ticketing-worker-1", 1.0, delay=0.5, point="ticketing.handled"),
+        ),
+        frozenset({"messages", "decisions"}),
+    ),
 }
+
+
+def seen(mutant: str | None, violations: Iterable[Violation]) -> bool:
+    """Whether a rule that must see the mutant did; other rules may break for other reasons."""
+    return mutant is not None and any(one.rule in MUTANTS[mutant].seen_by for one in violations)
 
 
 def command(mutant: str | None, kind: str, name: str) -> Sequence[str]:

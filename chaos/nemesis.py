@@ -15,9 +15,11 @@ import asyncpg
 import orjson
 from aiokafka.errors import KafkaError
 
+from chaos.clocks import Clocks
 from chaos.hands import Hands
+from chaos.links import Links
 from chaos.moments import Moments
-from chaos.nemesis_plan import PROCESSES, Fault, Round
+from chaos.nemesis_plan import PROCESSES, SERVERS, Fault, Round
 from chaos.records import Records
 from contracts.topics import TOPICS
 from sandbox.stack.errors import StackError
@@ -57,9 +59,19 @@ class Nemesis:
     """One for a campaign."""
 
     def __init__(
-        self, stack: Stack, moments: Moments, hands: Hands, log: Log, records: Records, patience: float
+        self,
+        stack: Stack,
+        moments: Moments,
+        links: Links,
+        clocks: Clocks,
+        hands: Hands,
+        log: Log,
+        records: Records,
+        patience: float,
     ) -> None:
         self._stack = stack
+        self._links = links
+        self._clocks = clocks
         self._patience = patience
         self._moments = moments
         self._hands = hands
@@ -101,6 +113,10 @@ class Nemesis:
                 await self._suspend(fault)
             case "platform":
                 await self._platform(number, fault)
+            case "cut" | "refuse" | "late" | "stall":
+                await self._link(fault)
+            case "clock":
+                await self._clock(fault)
             case _:
                 await self._poison(number, fault)
 
@@ -135,6 +151,26 @@ class Nemesis:
         made = (await call("POST", "/faults", {**_PLATFORMS[fault.target], "seed": number})).body
         await asyncio.sleep(fault.seconds)
         await call("DELETE", f"/faults/{made.get('fault', made)['id']}")
+
+    async def _link(self, fault: Fault) -> None:
+        """What a stalled connection to a server held back arrives late; other callers gave up, so theirs is lost."""
+        proxy = self._links.proxies[fault.target]
+        proxy.refusing = fault.how in {"cut", "refuse"}
+        proxy.delay = fault.by
+        if fault.how == "cut":
+            proxy.cut()
+        elif fault.how == "stall":
+            proxy.stall()
+        await asyncio.sleep(fault.seconds)
+        if fault.how == "stall" and not fault.target.endswith(SERVERS):
+            proxy.cut()
+        proxy.lift()
+
+    async def _clock(self, fault: Fault) -> None:
+        """A jump, and a jump back."""
+        self._clocks.set(fault.target, fault.by)
+        await asyncio.sleep(fault.seconds)
+        self._clocks.set(fault.target, 0.0)
 
     async def _poison(self, number: int, fault: Fault) -> None:
         topic = fault.target

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Group = Literal["processes", "points", "servers", "platforms", "poison"]
-GROUPS: tuple[Group, ...] = ("processes", "points", "servers", "platforms", "poison")
+Group = Literal["processes", "points", "servers", "platforms", "poison", "network", "clocks"]
+GROUPS: tuple[Group, ...] = ("processes", "points", "servers", "platforms", "poison", "network", "clocks")
 PROCESSES = (
-    "ingest-slack", "ingest-telegram", "ingest-worker", "router-0", "router-1", "ticketing-worker-0",
-    "ticketing-worker-1", "ticketing-api", "notifier-0", "notifier-1",
+    "ingest-slack-0", "ingest-slack-1", "ingest-telegram-0", "ingest-telegram-1", "ingest-worker", "router-0",
+    "router-1", "ticketing-worker-0", "ticketing-worker-1", "ticketing-api", "notifier-0", "notifier-1",
 )  # fmt: skip
 POISONED = (
     "chat.events.v1", "chat.requests.v1", "chat.profiles.v1", "ticket.commands.v1", "ticket.events.v1", "desk.staff.v1",
@@ -37,7 +37,7 @@ _ROUTER = _points("router", "relay", "router.published")
 _TICKETING = _points("ticketing", "relay", "ticketing.receipts_applied")
 _NOTIFIER = _points("notifier", "notifier", "notifier.leased", "notifier.posted", "notifier.recorded")
 POINTS: Mapping[str, tuple[str, ...]] = {
-    "ingest-slack": ("ingest.published",), "ingest-telegram": ("ingest.published",),
+    **dict.fromkeys(PROCESSES[:4], ("ingest.published",)),
     "ingest-worker": _points("ingest-worker", "relay"),
     "router-0": _ROUTER, "router-1": _ROUTER,
     "ticketing-worker-0": _TICKETING, "ticketing-worker-1": _TICKETING,
@@ -45,14 +45,27 @@ POINTS: Mapping[str, tuple[str, ...]] = {
     "notifier-0": _NOTIFIER, "notifier-1": _NOTIFIER,
 }  # fmt: skip
 """The fault points at which a process can be killed or stopped in the very moment."""
+LINKS = (
+    "platforms to ingest-slack", "platforms to ingest-telegram", "agents to ticketing-api",
+    *(f"{name} to kafka" for name in PROCESSES if name != "ticketing-api"),
+    *(f"{name} to postgres" for name in PROCESSES[4:]),
+    *(f"{name} to platforms" for name in ("ingest-worker", "notifier-0", "notifier-1")),
+)  # fmt: skip
+"""The connections between parts that carry something, each through a proxy of its own (chaos.links)."""
+SERVERS = ("kafka", "postgres")
+DELAYS = (0.05, 0.8)
+"""Seconds that each piece is late."""
+JUMPS = (2.0, 60.0, 600.0, 3600.0)
+"""Seconds by which a clock is set forward or back. Slack's signatures are good for 300."""
 BRIEF, BEYOND_EVERY_LEASE = (1.0, 8.0), (32.0, 38.0)
 """Seconds that something holds. PostgreSQL ends idle transactions after 30 s; sessions and leases end sooner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`how` is kill, stop (SIGSTOP, then SIGCONT), restart, platform or poison. It begins after `delay` seconds, at the
-    next passing of `point` where there is one, and holds for `seconds`.
+    """`how` is kill, stop (SIGSTOP, then SIGCONT), restart, platform, poison, clock, or what happens to a link: cut,
+    refuse, late, stall. It begins after `delay` seconds, at the next passing of `point` where there is one, and holds
+    for `seconds`. `by` is by how many seconds a clock is wrong, or what passes a link is late.
     """
 
     group: Group
@@ -61,10 +74,12 @@ class Fault:
     seconds: float
     delay: float = 0.0
     point: str | None = None
+    by: float = 0.0
 
     @property
     def name(self) -> str:
-        return f"{self.how} {self.target}" + (f" at {self.point}" if self.point else "")
+        more = f" at {self.point}" if self.point else f" by {self.by:g} s" if self.how == "clock" else ""
+        return f"{self.how} {self.target}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +106,7 @@ def rounds(seed: int, groups: Sequence[Group] = GROUPS) -> Iterator[Round]:
 
 
 def _fault(chance: random.Random, groups: Sequence[Group]) -> Fault:
-    weights = {"processes": 4, "points": 3, "servers": 1.5, "platforms": 3, "poison": 1}
+    weights = {"processes": 4, "points": 3, "servers": 1.5, "platforms": 3, "poison": 1, "network": 2.5, "clocks": 1}
     group = chance.choices(groups, [weights[one] for one in groups])[0]
     brief = chance.uniform(*BRIEF)
     match group:
@@ -103,9 +118,17 @@ def _fault(chance: random.Random, groups: Sequence[Group]) -> Fault:
             point = chance.choice(POINTS[target]) if group == "points" else None
             return Fault(group, how, target, seconds, point=point)
         case "servers":
-            server = chance.choice(("kafka", "postgres"))
+            server = chance.choice(SERVERS)
             return Fault(group, chance.choice(("kill", "restart")), server, brief)
         case "platforms":
             return Fault(group, "platform", chance.choice(PLATFORM_FAULTS), brief)
+        case "network":
+            how, link = chance.choice(("cut", "refuse", "late", "stall")), chance.choice(LINKS)
+            beyond = how == "stall" and link.endswith(SERVERS) and chance.random() < 0.3
+            seconds = chance.uniform(*BEYOND_EVERY_LEASE) if beyond else brief
+            return Fault(group, how, link, seconds, by=chance.uniform(*DELAYS) if how == "late" else 0.0)
+        case "clocks":
+            by = chance.choice(JUMPS) * chance.choice((1, -1))
+            return Fault(group, "clock", chance.choice(PROCESSES), brief, by=by)
         case _:
             return Fault("poison", "poison", chance.choice(POISONED), 0.0)

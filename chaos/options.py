@@ -19,7 +19,8 @@ RESULTS = ROOT / "bench" / "chaos-results.json"
 @dataclass(frozen=True, slots=True)
 class Options:
     """A campaign for each seed. `rate` is acts a second; the platforms' waits pass `speed` times as fast;
-    `patience` is for how many seconds recovery and rest are waited for.
+    `patience` is for how many seconds recovery and rest are waited for. `proof`: each
+    seed must see the mutant.
     """
 
     seeds: tuple[int, ...] = (1,)
@@ -29,6 +30,7 @@ class Options:
     speed: float = 10.0
     patience: float = 120.0
     mutant: str | None = None
+    proof: bool = False
     results: Path | None = None
     state: Path = STATE / "chaos"
     town: Town = field(default_factory=Town)
@@ -37,10 +39,11 @@ class Options:
 def parse(arguments: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--seed", type=int, nargs="+", help="one campaign each (default 1)")
-    parser.add_argument("--minutes", type=float, help="how long a campaign breaks things (default 3)")
+    parser.add_argument("--minutes", type=float, help="how long a campaign breaks things (default 3, for a mutant 1)")
     parser.add_argument("--faults", help=f"groups (default {','.join(GROUPS)}; none: no faults)")
     parser.add_argument("--rate", type=float, help="acts of people and agents a second (default 25)")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="run with code that is broken on purpose")
+    parser.add_argument("--times", type=int, help="one seed after another; exit code 0 only if each saw the mutant")
     parser.add_argument("--results", type=Path, help="add what was found to this file")
     given = parser.parse_args(arguments)
     named = ("minutes", "rate", "mutant", "results")
@@ -49,6 +52,12 @@ def parse(arguments: Sequence[str]) -> Options:
         chosen["seeds"] = tuple(given.seed)
     if given.mutant is not None:
         chosen["patience"] = 15.0  # what it breaks may never come to rest
+        chosen.setdefault("minutes", 1.0)
+    if given.times is not None:
+        if given.mutant is None or given.times < 1 or len(given.seed or [1]) > 1:
+            parser.error("--times N is for one --mutant, from one --seed on")
+        first = given.seed[0] if given.seed else 1
+        chosen.update(seeds=tuple(range(first, first + given.times)), proof=True)
     if given.faults is not None:
         groups = tuple(one for one in given.faults.split(",") if one and one != "none")
         if unknown := set(groups) - set(GROUPS):

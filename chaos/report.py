@@ -72,6 +72,10 @@ def _kind(name: str) -> str:
     how, _, target = name.partition(" ")
     if how in {"platform", "poison"}:
         return target.partition(" ")[0] if how == "platform" else how
+    if " to " in target:
+        return f"{how} a link"
+    if how == "clock":
+        return "set a clock"
     return f"{how} {target}" if target in {"kafka", "postgres"} else f"{how} a process"
 
 

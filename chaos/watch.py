@@ -1,5 +1,5 @@
-"""A watch inside the database of the campaign: each move of a position backwards leaves a row. Looking from time to
-time would miss those that are made good at once.
+"""A watch inside the database of the campaign: each move of a position backwards and each new token of a lease leave a
+row. Looking from time to time would miss those that are made good at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,14 @@ CREATE SCHEMA chaos;
 CREATE TABLE chaos.set_back (
     consumer text, topic text, partition integer, before bigint, after bigint, at timestamptz DEFAULT clock_timestamp()
 );
+CREATE TABLE chaos.leased (name text, holder text, at timestamptz DEFAULT clock_timestamp());
+CREATE FUNCTION chaos.note_lease() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO chaos.leased (name, holder) VALUES (NEW.name, NEW.holder);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_leased AFTER UPDATE ON ticketing.leases
+FOR EACH ROW WHEN (NEW.token <> OLD.token) EXECUTE FUNCTION chaos.note_lease();
 CREATE FUNCTION chaos.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO chaos.set_back (consumer, topic, partition, before, after)
@@ -23,6 +31,7 @@ _WATCH = """
 CREATE TRIGGER chaos_set_back AFTER UPDATE ON {schema}.positions
 FOR EACH ROW WHEN (NEW.next_offset < OLD.next_offset) EXECUTE FUNCTION chaos.note()"""
 SET_BACK = "SELECT consumer, topic, partition, before, after, at::text FROM chaos.set_back ORDER BY at"
+LEASED = "SELECT name, holder, extract(epoch FROM at)::float8 FROM chaos.leased ORDER BY at"
 
 
 async def watch(dsn: str) -> None:

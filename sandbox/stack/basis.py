@@ -62,6 +62,7 @@ async def prepare(options: StackOptions, progress: Progress) -> Basis:
             log=state / "logs" / "kafka.log",
             pid_file=state / "run" / "kafka.pid",
             progress=progress,
+            behind=[(ways.kafka_listener, ways.kafka) for ways in options.ways.values()],
         )
         basis.servers.append(Server("Kafka", await basis.kafka.prepare(), basis.kafka.ready))
     if not os.environ.get("DATABASE_URL"):

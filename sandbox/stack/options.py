@@ -17,9 +17,27 @@ _MOST_REPLICAS = 12  # the number of partitions: a member without one would neve
 
 
 @dataclass(frozen=True, slots=True)
-class StackOptions:
-    """`extra_env` adds settings to single processes: keys are a process's name (`router-0`) or kind (`router`)."""
+class Ways:
+    """Ports of this machine by which a process reaches what it calls: a tester's proxies. Kafka listens for it at
+    `kafka_listener` and tells it to come by `kafka`, so that no connection goes round the proxy.
+    """
 
+    postgres: int
+    kafka: int
+    kafka_listener: int
+    platforms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """`extra_env` adds settings to single processes: keys are a process's name (`router-0`) or kind (`router`).
+
+    A tester may stand between the parts: `http_ports` fixes the ports of servers (by process), `doors` says where
+    others find a kind of server instead (a balancer's port, by kind), `ways` by which ports a process calls out. With
+    several `ingests` of each platform the platforms need a door.
+    """
+
+    ingests: int = 1
     routers: int = 1
     ticketing_workers: int = 1
     notifiers: int = 1
@@ -30,6 +48,9 @@ class StackOptions:
     stable_ports: bool = True
     state: Path = STATE
     extra_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    http_ports: Mapping[str, int] = field(default_factory=dict)
+    doors: Mapping[str, int] = field(default_factory=dict)
+    ways: Mapping[str, Ways] = field(default_factory=dict)
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> StackOptions:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
 
 from sandbox.stack.environment import base_environment
-from sandbox.stack.options import StackOptions
+from sandbox.stack.options import StackOptions, Ways
 from sandbox.stack.platforms import SlackPlatform, TelegramPlatform
 from sandbox.stack.ports import free_port, free_ports
 
@@ -61,11 +62,11 @@ class Plan:
 
     @property
     def events_url(self) -> str:
-        return f"{self.processes['ingest-slack'].http_url}/slack/events"
+        return f"{self._door('ingest-slack')}/slack/events"
 
     @property
     def webhook_url(self) -> str:
-        return f"{self.processes['ingest-telegram'].http_url}/telegram/{self.telegram.bot_id}"
+        return f"{self._door('ingest-telegram')}/telegram/{self.telegram.bot_id}"
 
     @property
     def sandbox_url(self) -> str:
@@ -73,13 +74,21 @@ class Plan:
 
     @property
     def ticketing_url(self) -> str:
-        return self.processes["ticketing-api"].http_url
+        return self._door("ticketing-api")
+
+    def _door(self, kind: str) -> str:
+        if kind in self.options.doors:
+            return f"http://{HOST}:{self.options.doors[kind]}"
+        return next(process.http_url for process in self.processes.values() if process.kind == kind)
 
 
 def processes(options: StackOptions) -> dict[str, Process]:
     """The processes by name, with free ports. Pages a person opens keep their ports from one start to the next."""
-    kinds = [(kind, kind) for kind in (SANDBOX, "ingest-slack", "ingest-telegram", "ingest-worker", "ticketing-api")]
+    ingests = () if options.ingests > 1 else ("ingest-slack", "ingest-telegram")
+    kinds = [(kind, kind) for kind in (SANDBOX, *ingests, "ingest-worker", "ticketing-api")]
     for kind, count in (
+        ("ingest-slack", 0 if ingests else options.ingests),
+        ("ingest-telegram", 0 if ingests else options.ingests),
         ("router", options.routers),
         ("ticketing-worker", options.ticketing_workers),
         ("notifier", options.notifiers),
@@ -90,7 +99,8 @@ def processes(options: StackOptions) -> dict[str, Process]:
     for kind, name in kinds:
         http = None
         if kind in _STABLE_HTTP:
-            http = free_port(_STABLE_HTTP[kind] if options.stable_ports else None)
+            stable = _STABLE_HTTP[kind] if options.stable_ports and name == kind else None
+            http = options.http_ports.get(name) or free_port(stable)
         planned[name] = Process(kind, name, next(probes), http)
     return planned
 
@@ -127,8 +137,23 @@ def environment(plan: Plan, process: Process, environ: Mapping[str, str] | None 
         env |= {"HTTP_HOST": HOST, "HTTP_PORT": str(process.http_port)}
     if env.get("FAULT_POINTS"):
         env.setdefault("FAULT_DIRECTORY", str(state / "faults"))
+    if (ways := plan.options.ways.get(process.name)) is not None:
+        env |= _by(ways, env)
     extra = plan.options.extra_env
     return {**env, **extra.get(process.kind, {}), **extra.get(process.name, {})}
+
+
+def _by(ways: Ways, env: Mapping[str, str]) -> dict[str, str]:
+    platforms = {name: _at(env[name], ways.platforms) for name in ("SLACK_API_URL", "TELEGRAM_API_URL") if name in env}
+    kafka, database = f"{HOST}:{ways.kafka}", _at(env["DATABASE_URL"], ways.postgres)
+    return {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DATABASE_URL": database, **platforms}
+
+
+def _at(url: str, port: int) -> str:
+    """The same URL at another port of this machine."""
+    parts = urlsplit(url)
+    user, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{HOST}:{port}"))
 
 
 def _by_kind(plan: Plan, kind: str) -> dict[str, str]:

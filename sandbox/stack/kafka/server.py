@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.stack import become
@@ -29,18 +30,26 @@ _LOGGING = (
 )
 
 
-def properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
+def properties(data: Path, port: int, controller_port: int, behind: Sequence[tuple[int, int]] = ()) -> dict[str, str]:
     """The broker's settings: one node that is broker and controller, on this machine only. Topics are never created by
     accident, and records may be as large as any topic allows (topics set their own limit).
+
+    `behind` are further ports to listen on, each with the port (a proxy's) at which its clients are told to come.
     """
+    named = [(f"BEHIND{number}", *ports) for number, ports in enumerate(behind)]
+    listens = [f"{name}://{HOST}:{at}" for name, at, _ in named]
+    tells = [f"{name}://{HOST}:{told}" for name, _, told in named]
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{HOST}:{controller_port}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": ",".join([f"PLAINTEXT://{HOST}:{port}", f"CONTROLLER://{HOST}:{controller_port}", *listens]),
+        "advertised.listeners": ",".join([f"PLAINTEXT://{HOST}:{port}", *tells]),
+        "listener.security.protocol.map": ",".join(
+            f"{name}:PLAINTEXT" for name in ("PLAINTEXT", "CONTROLLER", *(name for name, _, _ in named))
+        ),
+        **{f"listener.name.{name.lower()}.num.network.threads": "1" for name, _, _ in named},
         "log.dirs": str(data),
         "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "4",
@@ -67,6 +76,7 @@ class EmbeddedKafka(EmbeddedServer):
         log: Path | None = None,
         pid_file: Path | None = None,
         progress: Progress = SILENT,
+        behind: Sequence[tuple[int, int]] = (),
     ) -> None:
         super().__init__()
         self.folder = folder
@@ -74,6 +84,7 @@ class EmbeddedKafka(EmbeddedServer):
         self._log = log if log is not None else folder / "kafka.log"
         self._pid_file = pid_file
         self._progress = progress
+        self._behind = behind
         self._ports: tuple[int, int] | None = None
 
     @property
@@ -93,7 +104,7 @@ class EmbeddedKafka(EmbeddedServer):
         data = self.folder / "data"
         self._ports = port, controller_port = self._choose_ports()
         settings = self.folder / "server.properties"
-        lines = (f"{key}={value}" for key, value in properties(data, port, controller_port).items())
+        lines = (f"{key}={value}" for key, value in properties(data, port, controller_port, self._behind).items())
         settings.write_text("\n".join(lines) + "\n", encoding="utf-8")
         env = base_environment()
         if not (data / "meta.properties").exists():

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from chaos.check.rules import RULES
+from chaos.check.violation import Violation
 from chaos.gather import operations, troubles
-from chaos.mutants import MUTANTS, command, plan
-from chaos.nemesis_plan import GROUPS, POINTS, PROCESSES, Group, rounds
+from chaos.links import Links
+from chaos.mutants import MUTANTS, command, plan, seen
+from chaos.nemesis_plan import BRIEF, GROUPS, JUMPS, LINKS, POINTS, PROCESSES, SERVERS, Group, rounds
 from chaos.options import parse
 from chaos.records import Records, read
 from chaos.traffic import Act, Town, acts
+from sandbox.stack.plan import Addresses
 
 TOWN = Town(channels=20, dialogs=20, people=50)
 
@@ -61,15 +65,47 @@ def test_a_seed_breaks_the_same_again() -> None:
 
 
 def test_every_process_and_group_has_its_turn() -> None:
-    faults = [fault for one in islice(rounds(1), 400) for fault in one.faults]
+    faults = [fault for one in islice(rounds(1), 1000) for fault in one.faults]
     assert {fault.group for fault in faults} == set(GROUPS)
-    assert {fault.target for fault in faults} >= {*PROCESSES, "kafka", "postgres"}
+    assert {fault.target for fault in faults} >= {*PROCESSES, *LINKS, *SERVERS}
     assert all(fault.point in POINTS[fault.target] for fault in faults if fault.point is not None)
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_group_can_be_chosen(group: Group) -> None:
     assert {fault.group for one in islice(rounds(1, [group]), 30) for fault in one.faults} == {group}
+
+
+def test_only_what_servers_are_told_is_held_back_for_longer_than_leases() -> None:
+    faults = [fault for one in islice(rounds(1, ["network"]), 400) for fault in one.faults]
+    long = [fault for fault in faults if fault.seconds > BRIEF[1]]
+    assert long
+    assert all(fault.how == "stall" and fault.target.endswith(SERVERS) for fault in long)
+    assert all((fault.by > 0) == (fault.how == "late") for fault in faults)
+
+
+def test_clocks_are_set_forward_and_back() -> None:
+    jumps = {fault.by for one in islice(rounds(1, ["clocks"]), 200) for fault in one.faults}
+    assert jumps == {*JUMPS, *(-by for by in JUMPS)}
+
+
+def test_every_link_has_a_proxy_and_every_process_a_port_of_its_own() -> None:
+    links = Links(network=True)
+    assert links.proxies.keys() >= {*LINKS}
+    ports = [proxy.port for proxy in links.proxies.values()]
+    assert len({*ports}) == len(ports)
+    for name in PROCESSES:
+        assert links.proxies[f"{name} to kafka"].targets == (links.ways[name].kafka_listener,)
+    links.aim(Addresses("postgresql://okno:x@127.0.0.1:5555/okno", "127.0.0.1:9092"))
+    assert {links.proxies[f"{name} to postgres"].targets for name in PROCESSES} == {(5555,)}
+
+
+def test_without_network_faults_only_the_doors_are_proxies() -> None:
+    links = Links(network=False)
+    assert not links.ways
+    balancer = links.proxies["platforms to ingest-slack"]
+    assert balancer.targets == (links.http_ports["ingest-slack-0"], links.http_ports["ingest-slack-1"])
+    assert balancer.port == links.doors["ingest-slack"]
 
 
 def test_a_target_suffers_one_fault_at_a_time() -> None:
@@ -84,6 +120,22 @@ def test_a_mutant_runs_only_where_it_belongs_and_has_its_moment() -> None:
         assert "chaos.mutant" not in command(name, "ticketing-api", "ticketing-api")
         assert next(plan(1, name, ())).faults == mutant.moment
     assert list(plan(1, None, ())) == []
+
+
+def test_a_mutant_is_seen_only_by_the_rules_that_must_see_it() -> None:
+    for name, mutant in MUTANTS.items():
+        assert mutant.seen_by <= RULES.keys()
+        assert all(seen(name, [Violation(rule, "", "")]) for rule in mutant.seen_by)
+        assert not seen(name, [Violation("rest", "", "")])
+    assert not seen(None, [Violation("positions", "", "")])
+
+
+def test_a_proof_goes_on_from_its_seed() -> None:
+    proof = parse(["--mutant", "two-relays", "--times", "3", "--seed", "7"])
+    assert (proof.seeds, proof.proof, proof.minutes) == ((7, 8, 9), True, 1.0)
+    for wrong in (["--times", "3"], ["--mutant", "two-relays", "--times", "3", "--seed", "1", "2"]):
+        with pytest.raises(SystemExit):
+            parse(wrong)
 
 
 def test_the_log_tells_how_each_operation_ended(tmp_path: Path) -> None:

@@ -105,6 +105,16 @@ def test_kafka_never_creates_topics_by_accident_and_listens_on_this_machine_only
     assert settings["listeners"] == "PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2"
 
 
+def test_kafka_tells_who_comes_through_a_proxy_to_come_by_it_again(tmp_path: Path) -> None:
+    settings = properties(tmp_path, 1, 2, [(3, 4), (5, 6)])
+    listeners = dict(one.split("://") for one in settings["listeners"].split(","))
+    told = dict(one.split("://") for one in settings["advertised.listeners"].split(","))
+    assert {listeners[name]: told[name] for name in told} == {
+        "127.0.0.1:1": "127.0.0.1:1", "127.0.0.1:3": "127.0.0.1:4", "127.0.0.1:5": "127.0.0.1:6",
+    }  # fmt: skip
+    assert {one.partition(":")[0] for one in settings["listener.security.protocol.map"].split(",")} == {*listeners}
+
+
 def test_chosen_ports_are_free_distinct_and_never_taken_by_outgoing_connections() -> None:
     ports = free_ports(20)
     assert len(set(ports)) == 20

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sandbox.stack import platforms
-from sandbox.stack.options import StackOptions
+from sandbox.stack.options import StackOptions, Ways
 from sandbox.stack.plan import Addresses, Plan, common_environment, environment, processes
 
 ADDRESSES = Addresses("postgresql://okno@127.0.0.1/okno", "127.0.0.1:9092")
@@ -134,3 +134,32 @@ def test_extra_settings_of_a_process_win_over_those_of_its_kind() -> None:
     assert (settings("router-0", chosen)["A"], settings("router-1", chosen)["A"]) == ("kind", "name")
     assert settings("router-1", chosen)["LOG_LEVEL"] == "DEBUG"
     assert "A" not in settings("notifier-0", chosen)
+
+
+def test_two_ingests_of_a_platform_stand_behind_a_door() -> None:
+    chosen = plan(
+        StackOptions(
+            ingests=2,
+            stable_ports=False,
+            http_ports={"ingest-slack-1": 4001},
+            doors={"ingest-slack": 5001, "ingest-telegram": 5002, "ticketing-api": 5003},
+        )
+    )
+    assert {name for name in chosen.processes if name.startswith("ingest-")} == {
+        *("ingest-slack-0", "ingest-slack-1", "ingest-telegram-0", "ingest-telegram-1", "ingest-worker"),
+    }
+    assert settings("ingest-slack-1", chosen)["HTTP_PORT"] == "4001"
+    assert settings("sandbox", chosen)["SLACK_EVENTS_URL"] == "http://127.0.0.1:5001/slack/events"
+    for one in ("ingest-telegram-0", "ingest-telegram-1", "sandbox"):
+        assert settings(one, chosen)["TELEGRAM_WEBHOOK_URL"].startswith("http://127.0.0.1:5002/telegram/")
+    assert settings("sandbox", chosen)["TICKETING_API_URL"] == "http://127.0.0.1:5003"
+
+
+def test_a_process_calls_out_by_its_ways_and_others_directly() -> None:
+    chosen = plan(StackOptions(stable_ports=False, ways={"notifier-0": Ways(6001, 6002, 6003, 6004)}))
+    env = settings("notifier-0", chosen)
+    assert env["DATABASE_URL"] == "postgresql://okno@127.0.0.1:6001/okno"
+    assert env["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:6002"
+    assert env["SLACK_API_URL"] == "http://127.0.0.1:6004/slack/api/"
+    assert env["TELEGRAM_API_URL"] == "http://127.0.0.1:6004/telegram"
+    assert settings("router-0", chosen)["DATABASE_URL"] == ADDRESSES.database_url
