@@ -1,14 +1,14 @@
 # The one list of commands. `make` or `make help` prints it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos format schemas lock clean
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos fuzz format schemas lock clean
 
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PY := .venv/bin/python
 # Options of `make up` and `make demo`, read from the environment by the stack runner.
 export ROUTERS NOTIFIERS TICKETING_WORKERS SLACK_TRANSPORT TELEGRAM_TRANSPORT TRACES FRESH
-LOCKED := ingest router ticketing notifier cli sandbox
+LOCKED := ingest router ticketing notifier cli sandbox fuzz
 SOURCES := $(wildcard contracts chassis services cli sandbox tests bench chaos)
 
 help: ## print this list
@@ -74,6 +74,10 @@ test-end-to-end: .venv/installed-dev
 
 chaos: .venv/installed-dev ## break everything under traffic and check the whole history (SEED=1, MINUTES=3, FAULTS=processes,points,servers,platforms,poison)
 	@$(PY) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults $(FAULTS)) $(ARGS)
+
+fuzz: .venv/installed-dev .venv/installed-fuzz ## fuzz parsers, codec and converters, guided by coverage (SECONDS=60, EXECUTIONS=..., each; TARGETS="reply record")
+	@for target in $(or $(TARGETS),slack_payload telegram_update record headers slack_text reply); do \
+		$(PY) -m tests.fuzz $$target $(if $(EXECUTIONS),-runs=$(EXECUTIONS)) $(if $(SECONDS)$(EXECUTIONS),,-max_total_time=60) $(if $(SECONDS),-max_total_time=$(SECONDS)) || exit 1; done
 
 bench: .venv/installed-dev ## measure throughput, latency, CPU and memory against the floor; writes bench/results.json
 	@$(PY) -m bench $(ARGS)

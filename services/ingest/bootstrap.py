@@ -43,8 +43,7 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
     process.spawn("catch-up", catch_up.run())
     intake = Intake(producer, parse, platform="slack", process=process.kind, catch_up=catch_up)
     if settings.slack_transport == "http":
-        assert settings.slack_signing_secret is not None  # noqa: S101  checked by the settings
-        webhook = SlackWebhook(intake, settings.slack_signing_secret.get_secret_value())
+        webhook = SlackWebhook(intake, *settings.signing_secrets)
         process.serve_http("webhook", WebhookApp(webhook), host=settings.http_host, port=settings.http_port)
         return
     from services.ingest.slack.socket import SocketMode
@@ -76,7 +75,8 @@ async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -
     bot = Bot(settings.bot_id)
     intake = Intake(producer, lambda update, at: parse(update, bot, at), platform="telegram", process=process.kind)
     polling = settings.telegram_transport == "polling"
-    secret = settings.telegram_secret_token.get_secret_value() if settings.telegram_secret_token else None
+    secrets = settings.secret_tokens
+    secret = secrets[0] if secrets else None
     url = settings.telegram_webhook_url
     process.spawn("register", register(calls, bot, webhook_url=url, secret=secret, polling=polling), once=True)
     if polling:
@@ -84,8 +84,7 @@ async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -
         process.spawn("polling", loop.run(), stop=loop.stop)
         process.add_liveness("polling", loop.last_turn_age, POLL_LIMIT_SECONDS)
         return
-    assert secret is not None  # noqa: S101  checked by the settings
-    webhook = TelegramWebhook(intake, bot.id, secret)
+    webhook = TelegramWebhook(intake, bot.id, *secrets)
     process.serve_http("webhook", WebhookApp(webhook), host=settings.http_host, port=settings.http_port)
 
 
