@@ -26,7 +26,7 @@ CONSUMER = "ingest-worker"
 TOPICS = ("chat.events.v1", "chat.requests.v1")
 POLL_LIMIT_SECONDS = 120
 LOOP_LIMIT_SECONDS = 60
-GATHER_SECONDS = 0.1
+GATHER_SECONDS = 0.25
 """The worker lets events gather: nobody waits for a profile, and many small transactions would slow the tickets."""
 
 
@@ -42,6 +42,7 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
     catch_up = CatchUp(producer, Platform.SLACK, process=process.kind, after=settings.slack_backfill_after_seconds)
     process.spawn("catch-up", catch_up.run())
     intake = Intake(producer, parse, platform="slack", process=process.kind, catch_up=catch_up)
+    process.spawn("publishing", intake.watch())
     if settings.slack_transport == "http":
         webhook = SlackWebhook(intake, *settings.signing_secrets)
         process.serve_http("webhook", WebhookApp(webhook), host=settings.http_host, port=settings.http_port)
@@ -74,6 +75,7 @@ async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -
     process.spawn("catch-up", catch_up.run())
     bot = Bot(settings.bot_id)
     intake = Intake(producer, lambda update, at: parse(update, bot, at), platform="telegram", process=process.kind)
+    process.spawn("publishing", intake.watch())
     polling = settings.telegram_transport == "polling"
     secrets = settings.secret_tokens
     secret = secrets[0] if secrets else None
@@ -95,7 +97,7 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
     from services.ingest.telegram.calls import TelegramCalls
     from services.ingest.worker import retention
     from services.ingest.worker.backfill import Backfill
-    from services.ingest.worker.run import JobLoop, note_wishes
+    from services.ingest.worker.run import JobLoop, Noting
     from services.ingest.worker.slack_reads import SlackReads
 
     settings = process.settings
@@ -124,8 +126,12 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
     loop = JobLoop(database, slack, telegram, backfill=backfill)
     process.spawn("jobs", loop.run(), stop=loop.stop)
 
+    noting = Noting()
+
     async def noted(_: Outcome | None) -> None:
-        await loop.wake()
+        if noting.jobs_added:
+            noting.jobs_added = False
+            loop.wake()
         await asyncio.sleep(GATHER_SECONDS)
 
     consumer = Consumer(
@@ -133,9 +139,10 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
         topics=TOPICS,
         database=database,
         kafka=settings,
-        handle=note_wishes,
+        handle=noting.handle,
         process=process.name,
         after_commit=noted,
+        max_records=1000,
     )
     process.spawn("consumer", consumer.run(), stop=consumer.stop)
     process.add_liveness("jobs", loop.last_turn_age, LOOP_LIMIT_SECONDS)

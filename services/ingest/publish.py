@@ -11,17 +11,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+)
 from pydantic_core import PydanticSerializationError
 
 from chassis import metrics
 from chassis.dead_letters import PREFIX
 from chassis.error_text import describe
 from chassis.faults import fault_point
+from chassis.kafka import partition_of
 from chassis.logs import get_logger
 from chassis.telemetry import EVENT_ID, start_span
 from contracts.codec import ContractError, Encoded, encode
-from contracts.topics import dead_topic
+from contracts.topics import TOPICS, dead_topic, original_topic
 from services.ingest.catch_up import CatchUp
 from services.ingest.parsed import Parsed, storable
 
@@ -30,6 +37,8 @@ PUBLISH_SECONDS = 2.0
 """Longest wait for Kafka. Slack gives a webhook three seconds ("The Events API")."""
 MAX_IN_FLIGHT = 2000
 """Payloads being published at once; beyond it the answer is an immediate 503, so that memory stays bounded."""
+
+FULL = "too many in flight"
 
 BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError, RecursionError)
 """What a pure parser raises on a payload that breaks its own shape: pydantic's ValidationError is a ValueError, and a
@@ -49,6 +58,13 @@ class Unavailable(Exception):
     """Kafka didn't take the records in time. Answer 503; the platform sends again."""
 
 
+class ProducerStuck(Exception):
+    """Kafka takes nothing more from this producer, whose numbers it has lost; only a new one, so a restart, helps."""
+
+
+_STUCK = (OutOfOrderSequenceNumber, InvalidProducerEpoch, ProducerFenced)
+
+
 class TooLarge(Exception):
     """The payload's event doesn't fit a record. Answer 413."""
 
@@ -65,6 +81,12 @@ class Intake:
         self._process = process
         self._catch_up = catch_up
         self._in_flight = 0
+        self._stuck = asyncio.Event()
+
+    async def watch(self) -> None:
+        """Raises ProducerStuck, or waits for ever: to be run beside, so that the process ends and starts anew."""
+        await self._stuck.wait()
+        raise ProducerStuck("Kafka has lost this producer's numbers (OutOfOrderSequenceNumber); a restart mends it")
 
     async def take(self, body: bytes, payload: dict[str, Any], *, received_at: datetime | None = None) -> None:
         """Publish what `payload` says; `body` is its raw form, kept whole if the parser breaks on it.
@@ -72,14 +94,12 @@ class Intake:
         Raises Unavailable or TooLarge.
         """
         if self._in_flight >= MAX_IN_FLIGHT:
+            if self._catch_up is not None:
+                self._catch_up.fail([FULL])
             raise Unavailable("too many payloads wait for Kafka")
         self._in_flight += 1
         try:
             await self._take(body, payload, received_at or datetime.now(UTC))
-        except Unavailable:
-            if self._catch_up is not None:
-                self._catch_up.fails("kafka")
-            raise
         finally:
             self._in_flight -= 1
 
@@ -152,9 +172,19 @@ class Intake:
         except MessageSizeTooLargeError as error:  # the key and the headers count too
             raise TooLarge(describe(error)) from error
         except (KafkaError, TimeoutError) as error:
+            if isinstance(error, _STUCK):
+                self._stuck.set()
+            if self._catch_up is not None:
+                self._catch_up.fail(map(_partition_of, records))
             raise Unavailable(f"Kafka did not acknowledge: {describe(error)}") from error
-        if self._catch_up is not None:
-            self._catch_up.works("kafka")
+        if self._catch_up is not None and self._catch_up.failing:
+            self._catch_up.work([FULL, *map(_partition_of, records)])
+
+
+def _partition_of(record: Encoded) -> str:
+    """The part of Kafka that takes a record. One may be away while the others work, and nobody else would notice."""
+    original = TOPICS[original_topic(record.topic)]
+    return f"{record.topic}/{partition_of(record.key, original.partitions)}"
 
 
 def _label(kind: str) -> str:
