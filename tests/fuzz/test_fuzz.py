@@ -81,7 +81,7 @@ def fresh_reply(text: bytes) -> None:
 GROWING: dict[str, tuple[Callable[[bytes], None], Callable[[int], bytes]]] = {
     "slack: long text": (slack_payload, lambda n: slack_post(text="<@U1> & <" * n)),
     "slack: many files": (slack_payload, lambda n: slack_post(files=[{"id": str(one)} for one in range(n)])),
-    "slack: many arrays": (slack_payload, lambda n: slack_post(blocks=[[]] * n * 20)),
+    "slack: many arrays": (slack_payload, lambda n: slack_post(blocks=[[]] * n * 100)),
     "slack: NULs": (slack_payload, lambda n: slack_post(text="\0" * n, blocks=["\0"] * n)),
     "slack: control sequences": (slack_text, lambda n: b"<" * n + b"<a|" * n + b">" * n),
     "telegram: overlapping entities": (
