@@ -1,7 +1,7 @@
 # The one list of commands. `make` or `make help` prints it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants format schemas lock clean
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz format schemas lock clean
 
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # Options of `make up` and `make demo`, read from the environment by the stack runner.
 export ROUTERS NOTIFIERS TICKETING_WORKERS SLACK_TRANSPORT TELEGRAM_TRANSPORT TRACES FRESH
 MUTANTS ?= no-offset-fence early-acknowledgement no-read-back two-relays commit-before-state
-LOCKED := ingest router ticketing notifier cli sandbox
+LOCKED := ingest router ticketing notifier cli sandbox fuzz
 SOURCES := $(wildcard contracts chassis services cli sandbox tests bench chaos)
 
 help: ## print this list
@@ -81,6 +81,10 @@ chaos-ci: .venv/installed-dev ## the campaign of CI: a fixed seed, all faults, a
 
 chaos-mutants: .venv/installed-dev ## code broken on purpose must be seen by the campaign's check, three times out of three (MUTANTS=..., SEED=1, MINUTES=1)
 	@for mutant in $(MUTANTS); do $(PY) -m chaos --mutant $$mutant --times 3 $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS) || exit 1; done
+
+fuzz: .venv/installed-dev .venv/installed-fuzz ## fuzz parsers, codec and converters, guided by coverage (SECONDS=60, EXECUTIONS=..., each; TARGETS="reply record")
+	@for target in $(or $(TARGETS),slack_payload telegram_update record headers slack_text reply); do \
+		$(PY) -m tests.fuzz $$target $(if $(EXECUTIONS),-runs=$(EXECUTIONS)) $(if $(SECONDS)$(EXECUTIONS),,-max_total_time=60) $(if $(SECONDS),-max_total_time=$(SECONDS)) || exit 1; done
 
 bench: .venv/installed-dev ## measure throughput, latency, CPU and memory against the floor; writes bench/results.json
 	@$(PY) -m bench $(ARGS)

@@ -72,6 +72,11 @@ pruned_rows = _counter("pruned_rows_total", "Rows removed because they were old 
 spans_exported = _counter("spans_total", "Spans handed to the collector.", "result")
 
 # ingest
+http_given_up = _counter(
+    "http_given_up_total",
+    "Connections closed because their request came too slowly or its headers don't end.",
+    "reason",
+)
 webhook_requests = _counter("webhook_requests_total", "Requests of a platform to Okno.", "platform", "outcome")
 webhook_publish = _histogram(
     "webhook_publish_seconds", "From a webhook's arrival to Kafka's acknowledgement of its events.", "platform"

@@ -44,8 +44,7 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
     intake = Intake(producer, parse, platform="slack", process=process.kind, catch_up=catch_up)
     process.spawn("publishing", intake.watch())
     if settings.slack_transport == "http":
-        assert settings.slack_signing_secret is not None  # noqa: S101  checked by the settings
-        webhook = SlackWebhook(intake, settings.slack_signing_secret.get_secret_value())
+        webhook = SlackWebhook(intake, *settings.signing_secrets)
         process.serve_http("webhook", WebhookApp(webhook), host=settings.http_host, port=settings.http_port)
         return
     from services.ingest.slack.socket import SocketMode
@@ -78,7 +77,8 @@ async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -
     intake = Intake(producer, lambda update, at: parse(update, bot, at), platform="telegram", process=process.kind)
     process.spawn("publishing", intake.watch())
     polling = settings.telegram_transport == "polling"
-    secret = settings.telegram_secret_token.get_secret_value() if settings.telegram_secret_token else None
+    secrets = settings.secret_tokens
+    secret = secrets[0] if secrets else None
     url = settings.telegram_webhook_url
     process.spawn("register", register(calls, bot, webhook_url=url, secret=secret, polling=polling), once=True)
     if polling:
@@ -86,8 +86,7 @@ async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -
         process.spawn("polling", loop.run(), stop=loop.stop)
         process.add_liveness("polling", loop.last_turn_age, POLL_LIMIT_SECONDS)
         return
-    assert secret is not None  # noqa: S101  checked by the settings
-    webhook = TelegramWebhook(intake, bot.id, secret)
+    webhook = TelegramWebhook(intake, bot.id, *secrets)
     process.serve_http("webhook", WebhookApp(webhook), host=settings.http_host, port=settings.http_port)
 
 

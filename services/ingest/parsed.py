@@ -1,6 +1,7 @@
 """What a parser makes of a payload. Parsers are pure: no clock, no network; the same payload gives the same records."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from contracts.base import RecordModel
 
@@ -25,3 +26,17 @@ def clean(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def storable(payload: Any) -> Any:
+    """A payload's JSON with every string of it `clean`: file names, locales and ids too, not only texts.
+
+    Raises RecursionError where it is nested deeper than Python goes.
+    """
+    if isinstance(payload, str):
+        return clean(payload)
+    if isinstance(payload, dict):
+        return {clean(name): storable(value) for name, value in payload.items()}
+    if isinstance(payload, list):
+        return [storable(value) for value in payload]
+    return payload

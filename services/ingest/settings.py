@@ -42,6 +42,10 @@ class TelegramApiSettings(Settings):
         return http_url(value).rstrip("/")
 
 
+def _given(*secrets: SecretStr | None) -> list[str]:
+    return [secret.get_secret_value() for secret in secrets if secret is not None and secret.get_secret_value()]
+
+
 def bot_token(value: SecretStr | None) -> SecretStr | None:
     """For field validators: a token begins with the bot's id and a colon."""
     if value is None:
@@ -61,9 +65,19 @@ class IngestSlackSettings(ProcessSettings, KafkaSettings, HttpSettings, SlackApi
         description="Signing secret of the Slack app (transport http).",
         examples=["8f742231b10e8888abcd99yyyzzz85a5"],
     )
+    slack_signing_secret_previous: SecretStr | None = Field(
+        None,
+        description="A second signing secret that is accepted too, while the secret is changed.",
+        examples=["0a1b2c3d4e5f60718293a4b5c6d7e8f9"],
+    )
     slack_app_token: SecretStr | None = Field(
         None, description="App-level token with connections:write (transport socket).", examples=["xapp-1-A0-1-abc"]
     )
+
+    @property
+    def signing_secrets(self) -> list[str]:
+        """All that count, the current one first."""
+        return _given(self.slack_signing_secret, self.slack_signing_secret_previous)
 
     def problems(self) -> Iterator[Problem]:
         """Each transport needs its own secret."""
@@ -86,6 +100,11 @@ class IngestTelegramSettings(ProcessSettings, KafkaSettings, HttpSettings, Teleg
         description="Secret that Telegram sends with each webhook (1-256 of A-Z a-z 0-9 _ -).",
         examples=["a-long-random-word"],
     )
+    telegram_secret_token_previous: SecretStr | None = Field(
+        None,
+        description="A second secret that is accepted too, while the secret is changed.",
+        examples=["the-random-word-before"],
+    )
     telegram_webhook_url: str | None = Field(
         None,
         description="Public URL to register with Telegram at the start; not set: registered by somebody else.",
@@ -94,7 +113,7 @@ class IngestTelegramSettings(ProcessSettings, KafkaSettings, HttpSettings, Teleg
 
     _token = field_validator("telegram_bot_token")(bot_token)
 
-    @field_validator("telegram_secret_token")
+    @field_validator("telegram_secret_token", "telegram_secret_token_previous")
     @classmethod
     def _secret(cls, value: SecretStr | None) -> SecretStr | None:
         """Telegram refuses others at `setWebhook`."""
@@ -110,6 +129,11 @@ class IngestTelegramSettings(ProcessSettings, KafkaSettings, HttpSettings, Teleg
     @property
     def bot_id(self) -> int:
         return int(self.telegram_bot_token.get_secret_value().partition(":")[0])
+
+    @property
+    def secret_tokens(self) -> list[str]:
+        """All that count; the current one, which Telegram is told, first."""
+        return _given(self.telegram_secret_token, self.telegram_secret_token_previous)
 
     def problems(self) -> Iterator[Problem]:
         """A webhook without a secret would let anybody write as anybody."""

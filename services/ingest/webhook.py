@@ -8,6 +8,7 @@ import orjson
 from chassis import metrics
 from chassis.logs import get_logger
 from services.ingest.asgi import Answer
+from services.ingest.parsed import storable
 from services.ingest.publish import Intake, TooLarge, Unavailable
 
 RETRY_AFTER_SECONDS = 1
@@ -30,7 +31,7 @@ def load_object(body: bytes) -> dict[str, object] | None:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError:
         try:
-            payload = json.loads(body)
+            payload = storable(json.loads(body))
         except (ValueError, RecursionError):
             return None
     return payload if isinstance(payload, dict) else None

@@ -86,6 +86,8 @@ class _Writer:
     def __init__(self, first_number: int = 0) -> None:
         self.runs: list[Run] = []
         self._marks: list[Mark] = []
+        self._opened: list[bool] = []
+        """Whether each open style added a mark."""
         self._number = first_number
         self._lists: list[int | None] = []
         self._tight = False
@@ -103,6 +105,17 @@ class _Writer:
     def _mark(self, style: Style, detail: str = "") -> Mark:
         self._number += 1
         return Mark(style, self._number, detail)
+
+    def _open(self, style: Style, detail: str = "") -> None:
+        """Bold in bold is bold: a style is marked once, so that no text nests marks as deep as it is long."""
+        new = all(mark.style is not style for mark in self._marks)
+        self._opened.append(new)
+        if new:
+            self._marks.append(self._mark(style, detail))
+
+    def _close(self) -> None:
+        if self._opened.pop():
+            self._marks.pop()
 
     def _text(self, text: str, *more: Mark) -> None:
         if not text:
@@ -134,15 +147,15 @@ class _Writer:
                 self._break("\n\n")
             case "heading_open":
                 self._break("\n\n")
-                self._marks.append(self._mark(Style.BOLD))
+                self._open(Style.BOLD)
             case "heading_close":
-                self._marks.pop()
+                self._close()
                 self._break("\n\n")
             case "blockquote_open":
                 self._break("\n\n")
-                self._marks.append(self._mark(Style.QUOTE))
+                self._open(Style.QUOTE)
             case "blockquote_close":
-                self._marks.pop()
+                self._close()
                 self._break("\n\n")
             case "bullet_list_open" | "ordered_list_open":
                 self._break("\n" if self._lists else "\n\n")
@@ -177,7 +190,6 @@ class _Writer:
             self._lists[-1] = number + 1
 
     def _inline(self, tokens: Sequence[Token]) -> None:  # noqa: C901 - a table of token types
-        depth = len(self._marks)
         link: str | None = None
         for token in tokens:
             match token.type:
@@ -188,17 +200,17 @@ class _Writer:
                 case "softbreak" | "hardbreak":
                     self._text("\n")
                 case kind if kind in _OPENING:
-                    self._marks.append(self._mark(_OPENING[kind]))
+                    self._open(_OPENING[kind])
                 case kind if kind in _CLOSING:
-                    self._marks.pop()
+                    self._close()
                 case "link_open":
                     address = str(token.attrGet("href") or "")
                     link = None if _fit_for_people(address) else address
                     if link is None:
-                        self._marks.append(self._mark(Style.LINK, address))
+                        self._open(Style.LINK, address)
                 case "link_close":
                     if link is None:
-                        self._marks.pop()
+                        self._close()
                     elif link:
                         self._text(f" ({link})")
                     link = None
@@ -206,7 +218,6 @@ class _Writer:
                     self._image(token)
                 case _:
                     self._text(token.content)
-        del self._marks[depth:]
 
     def _image(self, token: Token) -> None:
         address = str(token.attrGet("src") or "")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from services.ingest.asgi import Answer, Request
+from services.ingest.parsed import clean
 from services.ingest.publish import Intake
 from services.ingest.webhook import NOT_JSON, accept, count, load_object, refuse
 
@@ -21,11 +22,11 @@ _SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 class SlackWebhook:
-    """Answers `POST /slack/events`. `now` gives seconds since 1970."""
+    """Answers `POST /slack/events`. A request signed with any of the secrets counts; `now` gives seconds since 1970."""
 
-    def __init__(self, intake: Intake, signing_secret: str, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, intake: Intake, *signing_secrets: str, now: Callable[[], float] = time.time) -> None:
         self._intake = intake
-        self._secret = signing_secret.encode()
+        self._secrets = [secret.encode() for secret in signing_secrets]
         self._now = now
 
     async def __call__(self, request: Request) -> Answer:
@@ -42,7 +43,7 @@ class SlackWebhook:
         if payload is None:
             return NOT_JSON
         if payload.get("type") == "url_verification":
-            return Answer(200, "url_verification", {"challenge": payload.get("challenge")})
+            return Answer(200, "url_verification", {"challenge": clean(str(payload.get("challenge")))})
         return await accept(self._intake, "slack", request.body, payload)
 
     def _verify(self, request: Request) -> Answer | None:
@@ -55,7 +56,7 @@ class SlackWebhook:
         if not _SECONDS.fullmatch(timestamp) or abs(self._now() - int(timestamp)) > MAX_AGE_SECONDS:
             return refuse("slack", 401, "signature_stale", f"the timestamp is more than {MAX_AGE_SECONDS} s off")
         base = b"v0:" + timestamp.encode() + b":" + request.body
-        expected = "v0=" + hmac.new(self._secret, base, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(expected.encode(), signature.encode()):
+        made = [b"v0=" + hmac.new(secret, base, hashlib.sha256).hexdigest().encode() for secret in self._secrets]
+        if not any(hmac.compare_digest(one, signature.encode()) for one in made):
             return refuse("slack", 401, "signature_wrong", "the signature is not made with this app's signing secret")
         return None

@@ -19,6 +19,8 @@ Json = dict[str, Any]
 
 _MEDIA = ("document", "video", "audio", "voice", "video_note", "animation", "sticker")
 _CONTENT = frozenset({"text", "caption", "photo", "contact", "location", "venue", "poll", "dice", "story", *_MEDIA})
+_LONGEST_NAME = 100
+"""A user name and a command have at most 32 characters each, and a command may name the bot."""
 _GROUP_TYPES = {"group", "supergroup"}
 
 
@@ -202,13 +204,15 @@ def _text(message: Json) -> str:
 
 
 def _entities(message: Json) -> list[tuple[Json, str]]:
-    """Each entity with the text it covers."""
-    encoded = str(message.get("text", message.get("caption")) or "").encode("utf-16-le")
+    """Each entity with the text it covers, cut to what a name or a command may have: entities may overlap."""
+    encoded = str(message.get("text", message.get("caption")) or "").encode("utf-16-le", "surrogatepass")
     listed = message.get("entities") or message.get("caption_entities") or []
     return [
         (
             entity,
-            encoded[entity["offset"] * 2 : (entity["offset"] + entity["length"]) * 2].decode("utf-16-le", "replace"),
+            encoded[entity["offset"] * 2 : (entity["offset"] + min(entity["length"], _LONGEST_NAME)) * 2].decode(
+                "utf-16-le", "replace"
+            ),
         )
         for entity in listed
     ]
@@ -277,8 +281,9 @@ def _attachments(message: Json) -> tuple[Attachment, ...]:
     )
 
 
-def _reaction_names(reactions: list[Json]) -> list[str]:
-    return [str(item.get("emoji") or item.get("custom_emoji_id") or item["type"]) for item in reactions]
+def _reaction_names(reactions: list[Json]) -> dict[str, None]:
+    """Each once, in order."""
+    return dict.fromkeys(str(item.get("emoji") or item.get("custom_emoji_id") or item["type"]) for item in reactions)
 
 
 def _time(date: int) -> datetime:

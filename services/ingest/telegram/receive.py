@@ -12,12 +12,12 @@ from services.ingest.webhook import NOT_JSON, accept, count, load_object, refuse
 
 
 class TelegramWebhook:
-    """Answers `POST /telegram/<bot id>`."""
+    """Answers `POST /telegram/<bot id>`. A request with any of the secrets counts."""
 
-    def __init__(self, intake: Intake, bot_id: int, secret_token: str) -> None:
+    def __init__(self, intake: Intake, bot_id: int, *secret_tokens: str) -> None:
         self._intake = intake
         self._path = f"/telegram/{bot_id}"
-        self._secret = secret_token.encode()
+        self._secrets = [secret.encode() for secret in secret_tokens]
 
     async def __call__(self, request: Request) -> Answer:
         return count("telegram", await self._answer(request))
@@ -30,7 +30,7 @@ class TelegramWebhook:
         secret = request.headers.get("x-telegram-bot-api-secret-token")
         if secret is None:
             return refuse("telegram", 401, "secret_missing", "X-Telegram-Bot-Api-Secret-Token is required")
-        if not hmac.compare_digest(secret.encode(), self._secret):
+        if not any(hmac.compare_digest(secret.encode(), one) for one in self._secrets):
             return refuse("telegram", 401, "secret_wrong", "the secret token is not the one given to setWebhook")
         payload = load_object(request.body)
         return NOT_JSON if payload is None else await accept(self._intake, "telegram", request.body, payload)

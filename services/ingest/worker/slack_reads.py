@@ -20,6 +20,7 @@ from contracts import keys
 from contracts.chat import Channel, ChannelType
 from contracts.chat_events_v1 import MessagePosted
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
+from services.ingest.parsed import storable
 from services.ingest.slack.parse import parse, person_profile
 
 PAGE = 200
@@ -154,7 +155,7 @@ class SlackReads:
         try:
             answer = await self._client.api_call(method, params=_wire(arguments))
             data: Any = answer.data
-            return dict(data)
+            return dict(storable(data))
         except SlackApiError as error:
             raise self._narrowed(method, error.response) from None
         except (aiohttp.ClientError, TimeoutError, AttributeError, TypeError, ValueError) as error:

@@ -24,7 +24,10 @@ CODE_OF = {
     "sandbox": (*COMMON, "cli", "services", "sandbox"),
     "dev": (*COMMON, "cli", "services", "sandbox", "tests", "bench", "chaos"),
 }
-DEVELOPMENT_ONLY = {"cli/asyncapi.py"}  # writes a document with FastStream, which no process imports
+DEVELOPMENT_ONLY = {
+    "cli/asyncapi.py",  # writes a document with FastStream, which no process imports
+    "tests/fuzz/__main__.py",  # the long run, on requirements/fuzz.txt
+}
 
 
 def pins(name: str) -> dict[str, str]:

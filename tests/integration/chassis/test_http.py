@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from chassis.http import AddressInUse, HttpServer
+from chassis import metrics
+from chassis.http import MAX_HEADER_BYTES, AddressInUse, HttpServer
 from chassis.probes import Probes
 
 Message = MutableMapping[str, Any]
@@ -113,3 +115,68 @@ def test_an_address_in_use_is_named() -> None:
     with pytest.raises(AddressInUse, match=rf"can't listen on 127\.0\.0\.1:{first.port} \(Address already in use\)"):
         HttpServer(Probes(), host="127.0.0.1", port=first.port)
     first.close()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"", b"POST / HTTP/1.1\r\nx-", b"POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nab"],
+    ids=["nothing", "headers", "body"],
+)
+async def test_a_client_that_stops_in_the_middle_of_a_request_is_given_up(part: bytes) -> None:
+    before = metrics.http_given_up.labels("slow")._value.get()
+    server = HttpServer(Probes(), host="127.0.0.1", port=0, request_seconds=0.05)
+    running = asyncio.create_task(server.run())
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(part)
+    await reader.read()  # ends with the connection; the test's own limit bounds it
+    assert metrics.http_given_up.labels("slow")._value.get() == before + 1
+    writer.close()
+    server.stop()
+    await running
+
+
+async def test_a_client_that_trickles_is_given_up_however_lively_it_is() -> None:
+    server = HttpServer(Probes(), host="127.0.0.1", port=0, request_seconds=0.2)
+    running = asyncio.create_task(server.run())
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST / HTTP/1.1\r\n")
+    ended = asyncio.create_task(reader.read())
+    sent = 0
+    while not ended.done():
+        writer.write(b"x-header: y\r\n")
+        sent += 1
+        await asyncio.wait([ended], timeout=0.01)
+    assert sent > 1
+    writer.close()
+    server.stop()
+    await running
+
+
+async def test_headers_without_end_are_given_up() -> None:
+    before = metrics.http_given_up.labels("headers")._value.get()
+    server = HttpServer(Probes(), host="127.0.0.1", port=0)
+    running = asyncio.create_task(server.run())
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    with contextlib.suppress(ConnectionError):
+        writer.write(b"GET / HTTP/1.1\r\nx: " + b"y" * 4 * MAX_HEADER_BYTES)
+        await reader.read()
+    assert metrics.http_given_up.labels("headers")._value.get() == before + 1
+    writer.close()
+    server.stop()
+    await running
+
+
+async def test_an_answer_may_take_longer_than_a_request() -> None:
+    app = Slow()
+    server = HttpServer(app, host="127.0.0.1", port=0, request_seconds=0.05)
+    running = asyncio.create_task(server.run())
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        request = asyncio.create_task(client.get("/"))
+        await app.asked.wait()
+        late = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.1, late.set)
+        await late.wait()
+        app.answer.set()
+        assert (await request).text == "done"
+    server.stop()
+    await running

@@ -1,13 +1,16 @@
 """What a platform is answered: 2xx only once everything is published, and a reason for everything else."""
 
 import asyncio
+import gzip
 import hashlib
 import hmac
 import json
+import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
 from chassis import metrics
 from contracts.keys import Platform
@@ -185,7 +188,7 @@ async def test_other_paths_and_methods_are_named(slack: SlackWebhook, path: str,
     assert (await slack(Request(method, path, {}, b""))).status == status
 
 
-async def call(app: WebhookApp, parts: list[bytes]) -> dict[str, Any]:
+async def call(app: WebhookApp, parts: list[bytes], headers: list[tuple[bytes, bytes]] | None = None) -> dict[str, Any]:
     messages = [{"type": "http.request", "body": part, "more_body": i < len(parts) - 1} for i, part in enumerate(parts)]
     sent: list[dict[str, Any]] = []
 
@@ -195,7 +198,7 @@ async def call(app: WebhookApp, parts: list[bytes]) -> dict[str, Any]:
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await app({"method": "POST", "path": "/", "headers": []}, receive, send)
+    await app({"method": "POST", "path": "/slack/events", "headers": headers or []}, receive, send)
     return {"status": sent[0]["status"], "left": len(messages)}
 
 
@@ -218,14 +221,86 @@ async def test_telegram_is_known_by_its_secret(producer: Producer, secret: str |
 
 
 @pytest.mark.parametrize("where", ["text", "files"])
-async def test_half_an_emoji_is_kept_one_way_or_the_other(slack: SlackWebhook, producer: Producer, where: str) -> None:
-    cut = json.dumps("cut \ud83d").strip('"')
-    event = json.dumps({**POST["event"], "text": "X", "files": [{"id": "Y"}]})  # type: ignore[dict-item]
+@pytest.mark.parametrize("odd", ["cut \ud83d", "\ude00 cut", "NUL \0"])
+async def test_what_cannot_be_stored_costs_no_message(
+    slack: SlackWebhook, producer: Producer, where: str, odd: str
+) -> None:
+    cut = json.dumps(odd).strip('"')
+    event = json.dumps({**POST["event"], "text": "X", "files": [{"id": "F", "name": "Y"}]})  # type: ignore[dict-item]
     body = event.replace('"X"' if where == "text" else '"Y"', f'"{cut}"')
     answer = await slack(signed(f'{{"type": "event_callback", "team_id": "T1", "event": {body}}}'.encode()))
     assert answer.status == 200
     (record,) = producer.sent
-    assert record["topic"] == ("chat.events.v1" if where == "text" else "chat.events.v1.dead")
+    assert record["topic"] == "chat.events.v1"
+    assert "\0" not in str(json.loads(record["value"]))
+
+
+async def test_the_challenge_of_a_liar_is_answered_too(slack: SlackWebhook) -> None:
+    for challenge in ('"\\ud83d"', "[1]", "1" + "0" * 30, "null"):
+        app = WebhookApp(slack)
+        body = f'{{"type": "url_verification", "challenge": {challenge}}}'.encode()
+        request = signed(body)
+        headers = [(name.encode(), value.encode()) for name, value in request.headers.items()]
+        assert (await call(app, [body], headers))["status"] == 200
+
+
+@pytest.mark.parametrize("broken", [{"ts": 5}, {"user": None}, {"files": [7]}])
+async def test_slacks_verification_token_is_not_kept_in_a_dead_letter(
+    slack: SlackWebhook, producer: Producer, broken: dict[str, Any]
+) -> None:
+    payload = {"token": "XVerificationToken", **POST, "event": {**POST["event"], **broken}}  # type: ignore[dict-item]
+    assert (await slack(signed(json.dumps(payload).encode()))).status == 200
+    (record,) = producer.sent
+    assert record["topic"] == "chat.events.v1.dead"
+    assert json.loads(record["value"]) == {name: value for name, value in payload.items() if name != "token"}
+    assert "XVerificationToken" not in str(record)
+
+
+async def test_slacks_verification_token_is_not_kept_in_an_event(slack: SlackWebhook, producer: Producer) -> None:
+    await slack(signed(json.dumps({"token": "XVerificationToken", **POST}).encode()))
+    assert producer.sent[0]["topic"] == "chat.events.v1"
+    assert "XVerificationToken" not in str(producer.sent)
+
+
+@pytest.mark.parametrize(("secret", "status"), [("new", 200), ("old", 200), ("older", 401)])
+async def test_while_the_signing_secret_changes_two_are_accepted(producer: Producer, secret: str, status: int) -> None:
+    intake = Intake(producer, parse, platform="slack", process="ingest-slack")
+    webhook = SlackWebhook(intake, "new", "old", now=lambda: float(NOW))
+    assert (await webhook(signed(json.dumps(POST).encode(), secret=secret))).status == status
+
+
+@pytest.mark.parametrize(("secret", "status"), [("new", 200), ("old", 200), ("older", 401)])
+async def test_while_telegrams_secret_changes_two_are_accepted(producer: Producer, secret: str, status: int) -> None:
+    intake = Intake(producer, parse, platform="telegram", process="ingest-telegram")
+    webhook = TelegramWebhook(intake, 7700, "new", "old")
+    headers = {"x-telegram-bot-api-secret-token": secret}
+    assert (await webhook(Request("POST", "/telegram/7700", headers, b'{"type": "x"}'))).status == status
+
+
+async def test_a_replay_within_the_window_has_the_same_id(slack: SlackWebhook, producer: Producer) -> None:
+    """It is accepted, and decided once: the router knows the id."""
+    request = signed(json.dumps(POST).encode())
+    assert [(await slack(request)).status for _ in range(2)] == [200, 200]
+    first, second = producer.sent
+    assert first["headers"]["ce_id"] == second["headers"]["ce_id"]
+
+
+async def test_an_event_whose_ids_are_too_large_for_a_record_is_413(slack: SlackWebhook, producer: Producer) -> None:
+    """Asked for again it would be too large again: no 503."""
+    producer.outcome = MessageSizeTooLargeError()
+    assert (await slack(signed(json.dumps(POST).encode()))).status == 413
+
+
+async def test_a_compressed_body_is_not_unpacked(slack: SlackWebhook, producer: Producer) -> None:
+    bomb = gzip.compress(b" " * 50_000_000 + json.dumps(POST).encode())
+    request = signed(bomb)
+    tracemalloc.start()
+    answer = await slack(replace(request, headers={**request.headers, "content-encoding": "gzip"}))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert answer.status == 400
+    assert peak < 1_000_000
+    assert producer.sent == []
 
 
 async def test_refused_events_are_asked_for_once_kafka_takes_events_again(producer: Producer) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.chat import Person
 from contracts.keys import PersonKey
+from services.notifier.markdown import runs_of
 from services.notifier.slack.render import MAX_BYTES, escape, render
 
 CONTROL = re.compile(r"<([^<>]*)>")
@@ -104,6 +105,12 @@ def test_a_style_goes_on_after_a_cut() -> None:
 def test_one_endless_word_is_cut_anywhere() -> None:
     contents = render("x" * 10_000)
     assert "".join(content.text for content in contents) == "x" * 10_000
+
+
+def test_a_style_within_itself_is_marked_once() -> None:
+    """Else the marks of a text would take memory with the square of its length."""
+    runs = runs_of("*a **a " * 500 + "x" + "a** a*" * 500)
+    assert max(len(run.marks) for run in runs) <= 2
 
 
 @given(st.text())
