@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import backfill, database, dead_letters, deliveries, doctor, policy, tickets, tokens, topics
+from cli import backfill, database, dead_letters, deliveries, doctor, erase, policy, tickets, tokens, topics
 from cli.processes import KINDS
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ def run_process_command(process: str, name: str = typer.Option(None, help="stabl
 
 app.command("migrate")(database.migrate)
 app.command("doctor")(doctor.doctor)
+app.command("erase")(erase.erase)
 app.add_typer(tickets.app, name="tickets")
 app.add_typer(policy.app, name="policy")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -1,9 +1,11 @@
 """Handles a batch: what others say first, then the chat events in order, then everything written at once.
 
 Invariants: an event is decided once, however often it arrives; view, decision records and commands commit together;
-the order of a partition's events is the order of their commands in its outbox lane. A reaction and the receipt that
-tells whose message it is on may come in any order, to two processes at once: both hold the message, and whichever is
-second sees the first.
+the order of a partition's events is the order of their commands in its outbox lane.
+
+What is about one message may come on two partitions, to two processes at once: a reaction, and the receipt that tells
+whose message it is on; what is said under the two keys of a channel that moved. Both hold the message, and whichever is
+second sees the first. A move waits for all batches in hand and lets none begin, so a batch knows it as a whole or not.
 """
 
 from collections import Counter
@@ -27,7 +29,14 @@ from chassis.telemetry import (
     start_message_span,
 )
 from contracts.base import RecordModel
-from contracts.chat_events_v1 import ChatEvent, ReactionChanged
+from contracts.chat_events_v1 import (
+    ChannelMoved,
+    ChatEvent,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    ReactionChanged,
+)
 from contracts.chat_receipts_v1 import DeliveryChanged
 from contracts.keys import MessageKey, message_id_of
 from contracts.ticket_commands_v1 import RecordAutomaticAnswer
@@ -37,6 +46,7 @@ from services.router.decide.decisions import Answer, Close, Decision, PlacePost,
 from services.router.policy import ReadyPolicy
 from services.router.records import record_of
 from services.router.view import reference, tickets
+from services.router.view.aliases import Aliases
 from services.router.view.load import load
 from services.router.view.overlay import Overlay, rule_of
 from services.router.view.posts import store_receipts
@@ -61,6 +71,9 @@ _SAID_BY_OTHERS: dict[str, Callable[[Connection, Sequence[Record]], Awaitable[No
 TOPICS: tuple[str, ...] = (EVENTS, *_SAID_BY_OTHERS, RECEIPTS)
 UNHURRIED = frozenset({"ticket.events.v1", "chat.profiles.v1"})
 """They decide nothing by themselves, so they may wait for events to share a transaction with."""
+# Every batch locks its positions first.
+_HOLD_BATCHES = """
+SELECT FROM positions WHERE consumer = $1 AND topic = ANY($2::text[]) ORDER BY topic, partition FOR UPDATE"""
 _STRIDE = 1000
 """More than a topic will ever have partitions."""
 
@@ -99,15 +112,18 @@ class Worker:
         events: Sequence[tuple[Record, ChatEvent]],
         receipts: Sequence[tuple[Record, DeliveryChanged]],
     ) -> None:
-        await hold(connection, _held(events, receipts))
+        asked = [event for _, event in events]
+        if any(isinstance(event, ChannelMoved) for event in asked):
+            await connection.execute(_HOLD_BATCHES, CONSUMER, [EVENTS, RECEIPTS])
         known = await self._reference.fresh(connection) if receipts else self._reference.kept
+        await hold(connection, _held(events, receipts, known.aliases))
         named = await store_receipts(connection, [receipt for _, receipt in receipts], known.aliases)
         if not events and not named:
             return
         overlay = Overlay(known.staff, known.aliases)
-        asked = [event for _, event in events]
         while (numbers := await load(connection, overlay, asked, named)) != known.numbers:
             known = await self._reference.read(connection, numbers)
+            await hold(connection, _held(events, receipts, known.aliases))
             overlay = Overlay(known.staff, known.aliases)
         batch = Batch(overlay, known.policy, publish=self._publish)
         if named:
@@ -216,12 +232,17 @@ def _of_type(records: Sequence[Record], model: type[M]) -> list[tuple[Record, M]
 
 
 def _held(
-    events: Sequence[tuple[Record, ChatEvent]], receipts: Sequence[tuple[Record, DeliveryChanged]]
+    events: Sequence[tuple[Record, ChatEvent]],
+    receipts: Sequence[tuple[Record, DeliveryChanged]],
+    aliases: Aliases,
 ) -> Iterator[str]:
     """Messages by the platform's own id, which they keep when their channel's key changes."""
     for _, event in events:
-        if isinstance(event, ReactionChanged):
-            yield message_id_of(event.message_key)
+        match event:
+            case ReactionChanged():
+                yield message_id_of(event.message_key)
+            case MessagePosted() | MessageEdited() | MessageDeleted() if len(aliases.messages(event.message_key)) > 1:
+                yield message_id_of(event.message_key)
     for _, receipt in receipts:
         yield from map(message_id_of, receipt.message_keys)
 

@@ -101,7 +101,7 @@ GROWING: dict[str, tuple[Callable[[bytes], None], Callable[[int], bytes]]] = {
 }
 SMALL, LARGE = 1000, 4000
 RATIO = 12.0
-"""Four times the input may take twelve times: linear is four, quadratic sixteen; caches and collectors take their part."""
+"""Four times the input may take twelve times: linear is four, quadratic sixteen, and caches take their part."""
 
 
 def seconds(target: Callable[[bytes], None], data: bytes) -> float:

@@ -5,6 +5,7 @@ A taken job's due time lies `TAKEN` ahead, so that a worker that dies or stops l
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -33,7 +34,8 @@ SELECT key FROM profiles WHERE key = ANY($1::text[]) AND fetched_at > now() - ma
 """
 REMEMBER = """
 INSERT INTO profiles AS p (key, digest) VALUES ($1, $2)
-ON CONFLICT (key) DO UPDATE SET digest = EXCLUDED.digest, fetched_at = now()
+ON CONFLICT (key) DO UPDATE SET digest = EXCLUDED.digest, fetched_at = now(), erased_at = NULL
+WHERE p.erased_at IS NULL OR p.erased_at < $3
 RETURNING (SELECT old.digest FROM profiles old WHERE old.key = $1) IS DISTINCT FROM $2
 """
 
@@ -86,6 +88,9 @@ async def fresh(connection: Connection, keys: Iterable[str], hours: int) -> set[
     return {row["key"] for row in await connection.fetch(FRESH, sorted(set(keys)), hours)}
 
 
-async def remember(connection: Connection, key: str, digest: str) -> bool:
-    """Note that a profile was fetched; True when it differs from the one published before."""
-    return bool(await connection.fetchval(REMEMBER, key, digest))
+async def remember(connection: Connection, key: str, digest: str, at: datetime) -> bool:
+    """Note that a profile of that time was fetched; True when it differs from the one published before.
+
+    One of an erased person counts only when it is newer than the erasure.
+    """
+    return bool(await connection.fetchval(REMEMBER, key, digest, at))

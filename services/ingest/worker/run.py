@@ -204,7 +204,7 @@ class JobLoop:
 async def _publish_profile(connection: Connection, profile: PersonProfile | ChannelProfile) -> None:
     """Once a profile differs from the one published before."""
     digest = hashlib.sha256(profile.model_dump_json(exclude={"updated_at"}).encode()).hexdigest()[:16]
-    if await jobs.remember(connection, profile.record_key, digest):
+    if await jobs.remember(connection, profile.record_key, digest, profile.updated_at):
         row = outbox.row(profile, source=SOURCE, time=profile.updated_at, traceparent=None)
         await outbox.add(connection, [row])
         metrics.profiles_published.labels(profile.record_key.partition(":")[0]).inc()

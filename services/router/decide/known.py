@@ -12,7 +12,7 @@ from typing import Protocol
 from contracts.chat import Attachment
 from contracts.chat_events_v1 import MessageDeleted, MessageEdited, ReactionChanged
 from contracts.ids import content_hash
-from contracts.keys import MessageKey, PersonKey, PlaceKey
+from contracts.keys import ChannelKey, MessageKey, PersonKey, PlaceKey
 from contracts.ticket_commands_v1 import Role
 from contracts.ticket_events_v1 import Status
 
@@ -139,6 +139,9 @@ class View(Protocol):
 
     def early(self, key: MessageKey) -> Sequence[EarlyChange]:
         """Changes kept for a message that had not come, in the platform's order."""
+
+    def reunited(self, old: ChannelKey, new: ChannelKey) -> Sequence[tuple[KnownMessage, Sequence[EarlyChange]]]:
+        """Messages whose kept changes name them otherwise, once both keys are known to be one channel's."""
 
     def unnamed(self, channel_key: str) -> Sequence[UnnamedPost]:
         """Our posts in the channel, outside its threads, whose messages no receipt has named."""

@@ -9,7 +9,7 @@ from contracts.chat_events_v1 import (
     MessagePosted,
     ReactionChanged,
 )
-from services.router.decide.changes import decide_change
+from services.router.decide.changes import catch_up, decide_change
 from services.router.decide.decisions import AliasChannel, Decision, Ignore, PlacePost
 from services.router.decide.known import View
 from services.router.decide.posts import decide_post
@@ -29,7 +29,10 @@ def decide(event: ChatEvent, view: View, policy: ReadyPolicy) -> list[Decision]:
     if isinstance(event, ChannelMoved):
         if event.old_channel_key == event.channel.key:
             return [SAME_CHANNEL]
-        return [AliasChannel("channel_moved", event.old_channel_key, event.channel)]
+        old, new = event.old_channel_key, event.channel
+        met = view.reunited(old, new.key)
+        late = [decision for known, early in met for decision in catch_up(known, early)]
+        return [AliasChannel("channel_moved", old, new), *late]
     return [BUTTON] if isinstance(event, ButtonPressed) else [UNKNOWN]
 
 

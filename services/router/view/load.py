@@ -102,6 +102,11 @@ UNION ALL
 SELECT 'number', name, number::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM reference_versions
 """
 
+# Messages of these channels for which something is kept.
+_WAITING = """
+SELECT DISTINCT message_key FROM early_changes
+WHERE EXISTS (SELECT FROM unnest($1::text[]) AS channel WHERE starts_with(message_key, channel || ':'))"""
+
 
 @dataclass(slots=True)
 class Wanted:
@@ -163,13 +168,17 @@ async def load(
 ) -> dict[str, int]:
     """Fill the overlay with what the database says now. Returns the numbers of staff, policy and aliases.
 
-    `ours` are posts of ours whose receipts have just come.
+    `ours` are posts of ours whose receipts have just come. A channel that moves brings what is kept for its messages.
     """
     aliases = overlay.aliases
-    for event in events:
-        if isinstance(event, ChannelMoved):
-            aliases = aliases.plus(event.old_channel_key, event.channel.key)
-    wanted = Wanted.of(events, ours, aliases)
+    moves = [event for event in events if isinstance(event, ChannelMoved)]
+    for event in moves:
+        aliases = aliases.plus(event.old_channel_key, event.channel.key)
+    met: list[MessageKey] = []
+    if moves:
+        names = {name for event in moves for name in aliases.channels(event.channel.key)}
+        met = [MessageKey(row[0]) for row in await connection.fetch(_WAITING, sorted(names))]
+    wanted = Wanted.of(events, [*ours, *met], aliases)
     rows = await connection.fetch(
         _LOAD,
         list(wanted.events),

@@ -70,7 +70,10 @@ class Overlay:
         return self.rules.get(event_id)
 
     def message(self, key: MessageKey) -> KnownMessage | None:
-        for candidate in self.aliases.messages(key):
+        return self._message(key, self.aliases)
+
+    def _message(self, key: MessageKey, aliases: Aliases) -> KnownMessage | None:
+        for candidate in aliases.messages(key):
             if found := self.messages.get(candidate):
                 return found
         return None
@@ -91,8 +94,20 @@ class Overlay:
         return None
 
     def early(self, key: MessageKey) -> Sequence[EarlyChange]:
-        kept = [change for candidate in self.aliases.messages(key) for change in self.kept.get(candidate, ())]
+        return self._early(key, self.aliases)
+
+    def _early(self, key: MessageKey, aliases: Aliases) -> Sequence[EarlyChange]:
+        kept = [change for candidate in aliases.messages(key) for change in self.kept.get(candidate, ())]
         return sorted(kept, key=lambda change: change.event.occurred_at) if len(kept) > 1 else kept
+
+    def reunited(self, old: ChannelKey, new: ChannelKey) -> Sequence[tuple[KnownMessage, Sequence[EarlyChange]]]:
+        aliases = self.aliases.plus(old, new)
+        met: dict[MessageKey, KnownMessage] = {}
+        for key in self.kept:
+            known = self._message(key, aliases)
+            if known is not None and self.message(key) is None:
+                met[known.key] = known
+        return [(known, self._early(known.key, aliases)) for _, known in sorted(met.items())]
 
     def unnamed(self, channel_key: str) -> Sequence[UnnamedPost]:
         names = self.aliases.channels(ChannelKey(channel_key))
@@ -125,7 +140,10 @@ class Overlay:
                     self.kept.setdefault(decision.change.message_key, []).append(change)
                     self.changed.early.append(change)
                 case AliasChannel():
+                    met = self.reunited(decision.old, decision.channel.key)
                     self.aliases = self.aliases.plus(decision.old, decision.channel.key)
+                    for known, _ in met:
+                        self.caught_up(known.key)
                     self.changed.moved.append(decision)
                 case _:
                     pass
@@ -169,7 +187,7 @@ class Overlay:
             self.speakers[key] = self.changed.speakers[key] = Speaker(spoke.person, spoke.at, spoke.place)
 
     def caught_up(self, key: MessageKey) -> None:
-        """The message came, or a receipt told that it is ours: nothing is kept for it any longer."""
+        """The message came, or a receipt or a move told that it is known: nothing is kept for it any longer."""
         for candidate in self.aliases.messages(key):
             if self.kept.pop(candidate, None):
                 self.changed.caught_up.append(candidate)

@@ -13,7 +13,15 @@ import orjson
 
 from chassis.database import Connection, hold
 from contracts.chat_receipts_v1 import DeliveryChanged
-from contracts.keys import channel_of_message, channel_of_place
+from contracts.keys import (
+    ChannelKey,
+    MessageKey,
+    Platform,
+    channel_of_message,
+    channel_of_place,
+    message_id_of,
+    message_key,
+)
 from contracts.ticket_commands_v1 import (
     CloseTicket,
     MoveChannel,
@@ -53,8 +61,19 @@ SELECT 'message' AS kind, id AS key, NULL AS value FROM messages WHERE id = ANY(
 UNION ALL SELECT 'posted', message_key, message_id FROM posted_keys WHERE message_key = ANY($1::text[])
 UNION ALL {_EARLY_CHANGES.format(keys="$1")}"""  # noqa: S608
 
-# Waits for the batches of commands that others have in hand, and lets none begin: each locks its positions first.
-_HOLD_COMMANDS = "SELECT FROM positions WHERE topic = 'ticket.commands.v1' ORDER BY partition FOR UPDATE"
+# Waits for the batches of these topics that others have in hand, and lets none begin: each locks its positions first.
+_HOLD_BATCHES = "SELECT FROM positions WHERE topic = ANY($1::text[]) ORDER BY topic, partition FOR UPDATE"
+_COMMANDS = ["ticket.commands.v1"]
+_ALL = [*_COMMANDS, "chat.receipts.v1"]
+# $1 channel keys: all names of channels that are among them, and what is kept for messages there.
+_WAITING = """
+WITH named AS (
+    SELECT unnest($1::text[]) AS name
+    UNION SELECT unnest(ARRAY[old_channel_key, channel_key]) FROM channel_aliases
+        WHERE old_channel_key = ANY($1::text[]) OR channel_key = ANY($1::text[])
+)
+SELECT n.name, e.message_key FROM named n, early_changes e
+WHERE EXISTS (SELECT FROM named o WHERE starts_with(e.message_key, o.name || ':'))"""
 _AWAITED = f"""
 SELECT 'receipt' AS kind, delivery_id AS key, receipt::text AS value FROM early_receipts
     WHERE delivery_id = ANY($1::text[])
@@ -80,6 +99,8 @@ class Needs:
     deliveries: dict[str, None] = field(default_factory=dict)
     moving: dict[str, str] = field(default_factory=dict)
     """Old channel key -> new one."""
+    met: set[MessageKey] = field(default_factory=set)
+    """Keys under which messages may be stored that changes are kept for, in channels that move."""
     closes: int = 0
 
     def add(self, command: TicketCommand) -> None:
@@ -121,9 +142,12 @@ class Needs:
 async def load_book(connection: Connection, needs: Needs) -> Book:
     """Locks the tickets concerned until the transaction ends."""
     book = Book()
+    if needs.moving:
+        await _load_waiting(connection, needs)
     await _load_facts(connection, needs, book)
     await _load_awaited(connection, needs, book)
     named = [candidate for key in needs.targets for candidate in book.aliases.message_keys(key)]
+    named += needs.met
     wanted = [*(book.posted.get(key, key) for key in named), *needs.deliveries]
     places = {book.aliases.place(key) for key in needs.places}
     if needs.moving:
@@ -154,6 +178,16 @@ async def load_book(connection: Connection, needs: Needs) -> Book:
     return book
 
 
+async def _load_waiting(connection: Connection, needs: Needs) -> None:
+    """A channel that moves brings what is kept for its messages, under any of its names; nobody may add to it now."""
+    await connection.execute(_HOLD_BATCHES, _ALL)
+    for name, key in await connection.fetch(_WAITING, [*needs.moving, *needs.moving.values()]):
+        if key.startswith(Platform.SLACK):
+            one = message_key(ChannelKey(name), message_id_of(key))
+            needs.keys[one] = None
+            needs.met.add(one)
+
+
 async def _load_facts(connection: Connection, needs: Needs, book: Book) -> None:
     rows = await connection.fetch(
         _FACTS,
@@ -177,8 +211,9 @@ async def _load_facts(connection: Connection, needs: Needs, book: Book) -> None:
 
 async def _load_awaited(connection: Connection, needs: Needs, book: Book) -> None:
     """Locks the names of what isn't there until the transaction ends, and reads what waits for it."""
-    if any(needs.targets[key] != channel_of_message(key) for key in _unknown(needs, book)):
-        await connection.execute(_HOLD_COMMANDS)  # the message may be on its way, on its own channel's partition
+    names = ((key, name) for key in _unknown(needs, book) for name in book.aliases.message_keys(key))
+    if any(needs.targets[key] != channel_of_message(name) for key, name in names):
+        await connection.execute(_HOLD_BATCHES, _COMMANDS)  # the message may be on its way, on another partition
     locked: set[str] = set()
     while awaited := sorted(_awaited(needs, book) - locked):
         await hold(connection, awaited)

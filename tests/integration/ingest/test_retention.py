@@ -30,17 +30,19 @@ async def test_jobs_and_what_was_published_go_with_their_age(database_url: str) 
 
     async with database.transaction() as connection:
         await jobs.add(connection, [Job("slack_person:slack:U1", "slack_person", {"key": "slack:U1"})])
-        assert await jobs.remember(connection, "slack:U1", "digest")
+        assert await jobs.remember(connection, "slack:U1", "digest", datetime.now(UTC))
         await jobs.postpone(connection, Job("slack_person:slack:U1", "slack_person", {}), 86400.0 * 30)
     assert await prune(6.9) == {}
     assert await prune(7.1) == {"jobs": 1}
     async with database.transaction() as connection:
-        assert not await jobs.remember(connection, "slack:U1", "digest"), "unchanged: not published again"
+        assert not await jobs.remember(connection, "slack:U1", "digest", datetime.now(UTC)), (
+            "unchanged: not published again"
+        )
     async with database.transaction() as connection:
         await jobs.add(connection, [Job("slack_history:slack:C1", "slack_history", {"channel_key": "slack:C1"})])
     assert await prune(91) == {"profiles": 1}, "history is read for as long as it takes"
     async with database.transaction() as connection:
-        assert await jobs.remember(connection, "slack:U1", "digest")
+        assert await jobs.remember(connection, "slack:U1", "digest", datetime.now(UTC))
     await database.close()
 
 

@@ -13,12 +13,12 @@ from chassis.database import Database
 from chassis.migrations import migrate
 from contracts import ids
 from contracts.base import RecordModel
-from contracts.chat import Author
+from contracts.chat import Author, Channel
 from contracts.chat_events_v1 import ChatEvent, MessagePosted
 from contracts.chat_profiles_v1 import ChannelProfile
 from contracts.desk_policy_v1 import PolicyPublished
 from contracts.desk_staff_v1 import StaffIdentity, StaffRole
-from contracts.keys import ChannelKey, PersonKey
+from contracts.keys import ChannelKey, MessageKey, PersonKey, message_id_of, message_key
 from contracts.ticket_commands_v1 import PlaceMessage, RecordReaction, RemoveMessage, ReviseMessage
 from contracts.ticket_events_v1 import (
     Actor,
@@ -331,6 +331,13 @@ async def test_ids_follow_from_the_event_alone(router: Router) -> None:
 # --- a batch is as good as its parts ------------------------------------------------------------------------------
 
 
+ELSEWHERE = renamed(COURSE, "slack:C99")
+
+
+def under(channel: Channel, event: MessagePosted) -> MessageKey:
+    return message_key(channel.key, message_id_of(event.message_key))
+
+
 def a_story(seed: int) -> list[ChatEvent]:
     """A busy day of a few people in a few chats, events shuffled a little and some delivered twice."""
     dice = random.Random(seed)
@@ -356,13 +363,16 @@ def a_story(seed: int) -> list[ChatEvent]:
             posts.append(post(dice.choice(people), seconds, text, channel, **more))
             events.append(posts[-1])
         elif kind < 0.75:
-            events.append(edit(dice.choice(posts), seconds, dice.choice(["help", "second", "third"])))
+            edited = dice.choice(posts)
+            if edited.channel is COURSE and dice.random() < 0.5:
+                edited = post(ALICE, 0, channel=ELSEWHERE).model_copy(update={"message_key": under(ELSEWHERE, edited)})
+            events.append(edit(edited, seconds, dice.choice(["help", "second", "third"])))
         elif kind < 0.85:
             events.append(delete(dice.choice(posts), seconds))
         elif kind < 0.95:
             events.append(react(dice.choice(posts), seconds))
         else:
-            events.append(moved(COURSE, renamed(COURSE, "slack:C99"), seconds))
+            events.append(moved(COURSE, ELSEWHERE, seconds))
     for _ in range(20):
         index = dice.randrange(len(events) - 1)
         events[index], events[index + 1] = events[index + 1], events[index]

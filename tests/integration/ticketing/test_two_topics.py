@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import TopicPartition
 
-from chassis.positions import Claim, claim
+from chassis.positions import Claim, claim, create
 from contracts.base import RecordModel
-from contracts.keys import MessageKey, slack_channel
-from contracts.ticket_commands_v1 import RecordAutomaticAnswer
+from contracts.keys import MessageKey, message_id_of, message_key, slack_channel
+from contracts.ticket_commands_v1 import MoveChannel, RecordAutomaticAnswer
 from services.ticketing.worker import CONSUMER, Applier
 from tests.integration.ticketing.desk import NOW, Desk, common, key_at, later, place_message, record_of, slack_place
 from tests.integration.ticketing.test_chat_changes import react, remove, revise
@@ -174,3 +174,58 @@ async def test_only_what_waits_for_another_topic_costs_round_trips(desk: Desk) -
     assert await statements(desk, receipt(reply["id"], 1, "sending")) == 7
     # And the locks, and what waited for them.
     assert await statements(desk, answer()) == 5 + 1 + 2
+
+
+C1, C2 = slack_channel("C1"), slack_channel("C2")
+
+
+def move() -> MoveChannel:
+    channel = PLACE.channel.model_copy(update={"key": C2})
+    return MoveChannel(**common("moved", C1), channel=channel)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_a_message_its_channels_move_and_changes_under_the_new_key_in_any_order(
+    desk: Desk, order: tuple[int, ...]
+) -> None:
+    message = place_message(slack_place("C1"), "first")
+    key = message_key(C2, message_id_of(message.message.message_key))
+    changes = [
+        one.model_copy(update={"channel_key": C2})
+        for one in (react(key, "eyes", 8), revise(key, "second", 7), remove(key, 9))
+    ]
+    three: list[list[RecordModel]] = [[message], [move()], list(changes)]
+    for number in order:
+        await desk.apply(*three[number])
+    (ticket,) = await desk.tickets()
+    (shown,) = await desk.messages(ticket["id"])
+    assert (shown["text"], [one["name"] for one in shown["reactions"]]) == ("second", ["eyes"])
+    assert shown["deleted_at"] is not None
+    assert await desk.database.pool.fetchval("SELECT count(*) FROM early_changes") == 0
+
+
+@pytest.mark.parametrize("moved_before", [False, True])
+@pytest.mark.parametrize("edit_first", [False, True])
+async def test_an_edit_under_the_new_key_passes_neither_the_move_nor_a_message_under_the_old_one(
+    desk: Desk, *, moved_before: bool, edit_first: bool
+) -> None:
+    message = place_message(slack_place("C1"), "one")
+    await desk.apply(move() if moved_before else message)
+    other = message if moved_before else move()
+    key = message_key(C2, message_id_of(message.message.message_key))
+    edit = revise(key, "two").model_copy(update={"channel_key": C2})
+    async with desk.database.transaction() as connection:
+        await create(connection, CONSUMER, {TopicPartition("ticket.commands.v1", n): 0 for n in range(2)}, "any")
+    batches: list[tuple[int, RecordModel]] = [(0, other), (1, edit)]
+    first, second = reversed(batches) if edit_first else batches
+
+    async def follow() -> None:
+        async with batch_of(desk, *second):
+            pass
+
+    async with batch_of(desk, *first):
+        task = asyncio.create_task(follow())
+        await desk.waits(task)
+    await task
+    (ticket,) = await desk.tickets()
+    assert [one["text"] for one in await desk.messages(ticket["id"])] == ["two"]

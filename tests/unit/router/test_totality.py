@@ -197,6 +197,9 @@ class AnyView:
     def early(self, key: str) -> Sequence[EarlyChange]:
         return self.kept
 
+    def reunited(self, old: str, new: str) -> Sequence[tuple[KnownMessage, Sequence[EarlyChange]]]:
+        return [] if self.known_message is None else [(self.known_message, self.kept)]
+
     def unnamed(self, channel_key: str) -> Sequence[UnnamedPost]:
         return self.posts
 
