@@ -114,15 +114,21 @@ class LogReader:
 
 
 @asynccontextmanager
-async def transaction(dsn: str, schema: str) -> AsyncIterator[Connection]:
-    """One transaction for all of a service, however long: killed in between, it has changed nothing."""
+async def session(dsn: str, schema: str) -> AsyncIterator[Connection]:
+    """A connection whose transactions may be as long as the log."""
     endless = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
     connection = await asyncpg.connect(dsn, server_settings={**session_settings(schema, PROCESS), **BY_KEY, **endless})
     try:
-        async with connection.transaction():
-            yield connection
+        yield connection
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def transaction(dsn: str, schema: str) -> AsyncIterator[Connection]:
+    """One transaction for all of a service, however long: killed in between, it has changed nothing."""
+    async with session(dsn, schema) as connection, connection.transaction():
+        yield connection
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chassis.restoring import LogReader, Recovery, Tell
     from chassis.settings import KafkaSettings
 
-SERVICES = ("ticketing",)
+SERVICES = ("ticketing", "router")
 """In this order: what comes first says what those behind it have done."""
 GROUPS = ("ingest-worker", "router", "ticketing", "ticketing-dead-letters", "notifier")
 TELL_SECONDS = 2.0
@@ -39,7 +39,7 @@ def restore(
     from chassis.restoring import RestoreRefused
     from chassis.settings import KafkaSettings, SettingsRefused, read
 
-    again = "The service in hand is unchanged, those before it are done. Run it again."
+    again = "What is done stays, the rest is unchanged. Run it again."
     try:
         asyncio.run(_restore(read(KafkaSettings, kafka_environment()), database_url(), chosen))
     except SettingsRefused as refused:

@@ -159,17 +159,22 @@ class Wanted:
 
 
 async def load(
-    connection: Connection, overlay: Overlay, events: Sequence[ChatEvent], ours: Sequence[MessageKey] = ()
+    connection: Connection,
+    overlay: Overlay,
+    events: Sequence[ChatEvent],
+    ours: Sequence[MessageKey] = (),
+    places: Iterable[PlaceKey] = (),
 ) -> dict[str, int]:
     """Fill the overlay with what the database says now. Returns the numbers of staff, policy and aliases.
 
-    `ours` are posts of ours whose receipts have just come.
+    `ours` are posts of ours whose receipts have just come, `places` are asked for beside those of the events.
     """
     aliases = overlay.aliases
     for event in events:
         if isinstance(event, ChannelMoved):
             aliases = aliases.plus(event.old_channel_key, event.channel.key)
     wanted = Wanted.of(events, ours, aliases)
+    wanted.places.update(places)
     rows = await connection.fetch(
         _LOAD,
         list(wanted.events),
