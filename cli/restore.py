@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chassis.restoring import LogReader, Recovery, Tell
     from chassis.settings import KafkaSettings
 
-SERVICES = ("ticketing", "router")
+SERVICES = ("ticketing", "router", "notifier")
 """In this order: what comes first says what those behind it have done."""
 GROUPS = ("ingest-worker", "router", "ticketing", "ticketing-dead-letters", "notifier")
 TELL_SECONDS = 2.0
