@@ -114,7 +114,9 @@ FROM unnest($1::text[]) AS held(name)"""
 async def hold(connection: Connection, names: Iterable[str]) -> None:
     """Hold names, which need no row, until the transaction ends: of two holders the later sees all that the first did.
 
-    To be called before what depends on it is read. Names are taken in order, so that two callers don't deadlock.
+    To be called before what depends on it is read. Names are taken in order, so that two callers don't deadlock. Each
+    takes a slot of PostgreSQL's lock table until the end, which has `max_locks_per_transaction` (64) for each of
+    `max_connections` (100): room for the batches of six workers, should they consist of nothing else.
     """
     if ordered := sorted(set(names)):
         await connection.execute(_HOLD, ordered)

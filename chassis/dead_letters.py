@@ -1,7 +1,7 @@
 """A dead letter is the record as it was, with headers that say where it came from and why it is here.
 
 It is written through the consumer's outbox in the transaction that moves the position: exactly one dead letter a poison
-record. Key, value and headers are kept, so `replay` publishes the original again.
+record. Key, value and headers are kept, so that the original can be published again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
 from chassis.error_text import describe
 from chassis.errors import cause_of
@@ -145,20 +145,16 @@ def _is_offset(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18
 
 
-async def read(
-    settings: KafkaSettings, topic: str, *, only: tuple[int, int] | None = None
-) -> AsyncIterator[DeadLetter]:
-    """The dead letters of a `.dead` topic that are there now, partition by partition; `only` is (partition, offset)."""
+async def read(settings: KafkaSettings, topic: str) -> AsyncIterator[DeadLetter]:
+    """The dead letters of a `.dead` topic that are there now, partition by partition."""
     consumer = make_consumer(settings, group=None, instance=None)
     await consumer.start()
     try:
         numbers = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 - there is no public way to ask
-        chosen = [TopicPartition(topic, number) for number in sorted(numbers) if only is None or number == only[0]]
+        chosen = [TopicPartition(topic, number) for number in sorted(numbers)]
         starts, ends = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
         for tp in chosen:
             begin, end = starts[tp], ends[tp]
-            if only is not None:
-                begin, end = max(begin, only[1]), min(end, only[1] + 1)
             if begin >= end:
                 continue
             consumer.assign([tp])
@@ -171,17 +167,3 @@ async def read(
                 begin = max(begin, await consumer.position(tp))
     finally:
         await consumer.stop()
-
-
-async def replay(producer: AIOKafkaProducer, letter: DeadLetter) -> None:
-    """Publish the original record again, on its own topic and partition; returns when Kafka has it.
-
-    Raises ValueError for a dead letter whose value was cut, KafkaError when Kafka doesn't take it.
-    """
-    if letter.truncated:
-        raise ValueError(f"{letter.id} was cut because of its size: it can't be replayed")
-    partitions = await producer.partitions_for(letter.origin_topic)
-    partition = letter.origin_partition if letter.key is None and letter.origin_partition in partitions else None
-    await producer.send_and_wait(
-        letter.origin_topic, value=letter.value, key=letter.key, partition=partition, headers=list(letter.headers)
-    )

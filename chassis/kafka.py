@@ -95,8 +95,13 @@ def _hash(key: bytes) -> int:
     return int(murmur2(key)) & 0x7FFFFFFF
 
 
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where our producers write a key, of so many partitions."""
+    return _hash(key) % partitions
+
+
 def _choose_partition(key: bytes | None, partitions: Sequence[int], _available: Sequence[int]) -> int:
-    return random.choice(partitions) if key is None else partitions[_hash(key) % len(partitions)]
+    return random.choice(partitions) if key is None else partitions[partition_of(key, len(partitions))]
 
 
 def make_consumer(

@@ -90,30 +90,36 @@ class Pruner:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Prune until `stop`. Transient errors cost a turn; others are raised."""
+        """Prune until `stop`. Raises what is no transient error."""
         while not self._stopping.is_set():
-            try:
-                await self.prune()
-            except Exception as error:
-                if fate_of(error) is not Fate.TRANSIENT:
-                    raise
-                log.warning("not_pruned", error=describe(error))
+            await self.prune()
             await self._rest(TURN_SECONDS)
 
     async def prune(self) -> dict[str, int]:
-        """One turn over all rules; how many rows each removed."""
+        """One turn over all rules; how many rows each removed. A transient error costs its rule the turn."""
         removed: dict[str, int] = {}
-        now = self._clock.now() if self._clock else await self._database.pool.fetchval("SELECT clock_timestamp()")
         for rule in self._rules:
-            before = now - rule.age
-            while not self._stopping.is_set():
-                number = await self._portion_of(rule, before)
-                removed[rule.name] = removed.get(rule.name, 0) + number
-                if number < self._portion:
-                    break
-                await self._rest(PAUSE_SECONDS)
+            if self._stopping.is_set():
+                break
+            try:
+                removed[rule.name] = removed.get(rule.name, 0) + await self._apply(rule)
+            except Exception as error:
+                if fate_of(error) is not Fate.TRANSIENT:
+                    raise
+                log.warning("not_pruned", rule=rule.name, error=describe(error))
         if gone := {name: number for name, number in removed.items() if number}:
             log.info("pruned", rows=gone)
+        return removed
+
+    async def _apply(self, rule: Rule) -> int:
+        now = self._clock.now() if self._clock else await self._database.pool.fetchval("SELECT clock_timestamp()")
+        removed = 0
+        while not self._stopping.is_set():
+            number = await self._portion_of(rule, now - rule.age)
+            removed += number
+            if number < self._portion:
+                break
+            await self._rest(PAUSE_SECONDS)
         return removed
 
     async def _portion_of(self, rule: Rule, before: datetime) -> int:

@@ -174,6 +174,11 @@ def start_batch_span(
     return _record(name, None, None, kind, attributes, sampled[:MAX_LINKS], None)
 
 
+def is_unsampled(traceparent: str) -> bool:
+    """Whether a record's context, which is our own, says that nothing is recorded: nine of ten, so not even parsed."""
+    return traceparent.endswith("-00") and len(traceparent) == _LENGTH
+
+
 def start_message_span(
     name: str,
     traceparent: str | None,
@@ -188,8 +193,8 @@ def start_message_span(
 
     A message without a context starts a journey of its own; it never joins the batch's.
     """
-    if traceparent is not None and traceparent.endswith("-00") and len(traceparent) == _LENGTH:
-        return Span(traceparent, tracestate)  # nine of ten messages: not even parsed, a record's context is our own
+    if traceparent is not None and is_unsampled(traceparent):
+        return Span(traceparent, tracestate)
     links = (batch.traceparent,) if batch is not None and batch.recording else ()
     return _start(name, traceparent, tracestate, kind, attributes, links, start)
 

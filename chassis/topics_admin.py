@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -17,6 +18,8 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from chassis.kafka import connection_options
 from chassis.settings import KafkaSettings
 from contracts.topics import DEAD_RETENTION, TOPIC_MAX_MESSAGE_BYTES, TOPICS, Topic, dead_topic
+
+SEGMENT_MS = 86_400_000
 
 PRODUCTION_REPLICAS = 3
 _TOPIC_OVERRIDE = 1  # Kafka's DescribeConfigs: the value is set on the topic itself
@@ -69,11 +72,19 @@ def wanted_topics(*, replicas: int, topics: Iterable[Topic] | None = None) -> li
     for topic in TOPICS.values() if topics is None else topics:
         kept = {"cleanup.policy": "compact"}
         if topic.retention is not None:
-            kept = {"cleanup.policy": "delete", "retention.ms": str(int(topic.retention.total_seconds() * 1000))}
+            kept = _deleted_after(topic.retention)
         wanted.append(WantedTopic(topic.name, topic.partitions, shared | kept))
-        dead = {"cleanup.policy": "delete", "retention.ms": str(int(DEAD_RETENTION.total_seconds() * 1000))}
-        wanted.append(WantedTopic(dead_topic(topic.name), topic.partitions, shared | dead))
+        wanted.append(WantedTopic(dead_topic(topic.name), topic.partitions, shared | _deleted_after(DEAD_RETENTION)))
     return wanted
+
+
+def _deleted_after(age: timedelta) -> dict[str, str]:
+    """Kafka deletes whole segments, once their newest record is old: with its own week a record may stay two."""
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(int(age.total_seconds() * 1000)),
+        "segment.ms": str(SEGMENT_MS),
+    }
 
 
 async def check(settings: KafkaSettings, *, replicas: int | None = None) -> list[Difference]:

@@ -21,20 +21,19 @@ def group() -> None:
 def slack(
     since: Annotated[
         str | None,
-        typer.Option(help="from when on: 2026-05-21T15:00, or ago: 90m, 6h, 2d; without it, the latest gap's begin"),
+        typer.Option(help="from when on: 2026-05-21T15:00, or ago: 90m, 6h, 2d; default: the last day's first silence"),
     ] = None,
     channel: Annotated[str | None, typer.Option(help="only this one: C034 or slack:C034")] = None,
 ) -> None:
-    """Have Slack's history read since the last event seen before the latest gap. Doing it twice changes nothing."""
+    """Have Slack's history read since the last event seen before a gap. Doing it twice changes nothing."""
     now = datetime.now(UTC)
     begin = None if since is None else moment(since, now)
     if begin is not None and begin > now:
         fail(f"--since {since} is yet to come.")
     key = None if channel is None else f"slack:{channel.removeprefix('slack:')}"
     asyncio.run(_ask(begin, key, now))
-    typer.echo(
-        f"ingest-worker reads {key or 'all channels'} from {begin or 'the latest gap'} on; its log tells how far."
-    )
+    start = begin or "the first silence of the last day"
+    typer.echo(f"ingest-worker reads {key or 'all channels'} from {start} on; its log tells how far.")
 
 
 def moment(text: str, now: datetime) -> datetime:

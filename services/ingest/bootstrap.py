@@ -26,7 +26,7 @@ CONSUMER = "ingest-worker"
 TOPICS = ("chat.events.v1", "chat.requests.v1")
 POLL_LIMIT_SECONDS = 120
 LOOP_LIMIT_SECONDS = 60
-GATHER_SECONDS = 0.1
+GATHER_SECONDS = 0.25
 """The worker lets events gather: nobody waits for a profile, and many small transactions would slow the tickets."""
 
 
@@ -96,7 +96,7 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
     from services.ingest.telegram.calls import TelegramCalls
     from services.ingest.worker import retention
     from services.ingest.worker.backfill import Backfill
-    from services.ingest.worker.run import JobLoop, note_wishes
+    from services.ingest.worker.run import JobLoop, Noting
     from services.ingest.worker.slack_reads import SlackReads
 
     settings = process.settings
@@ -125,8 +125,12 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
     loop = JobLoop(database, slack, telegram, backfill=backfill)
     process.spawn("jobs", loop.run(), stop=loop.stop)
 
+    noting = Noting()
+
     async def noted(_: Outcome | None) -> None:
-        await loop.wake()
+        if noting.jobs_added:
+            noting.jobs_added = False
+            loop.wake()
         await asyncio.sleep(GATHER_SECONDS)
 
     consumer = Consumer(
@@ -134,9 +138,10 @@ async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> No
         topics=TOPICS,
         database=database,
         kafka=settings,
-        handle=note_wishes,
+        handle=noting.handle,
         process=process.name,
         after_commit=noted,
+        max_records=1000,
     )
     process.spawn("consumer", consumer.run(), stop=consumer.stop)
     process.add_liveness("jobs", loop.last_turn_age, LOOP_LIMIT_SECONDS)

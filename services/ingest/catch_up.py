@@ -5,7 +5,7 @@ Nothing here stands between an event and its acknowledgement: requests are publi
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaProducer
@@ -50,14 +50,20 @@ class CatchUp:
         self._requests: asyncio.Queue[ReadHistory] = asyncio.Queue()
         self._ask(only_after_gap=True)
 
-    def fails(self, part: str) -> None:
-        """An event can't be taken, or none can come: `part` says which of the ways in is shut."""
-        self._failing_since.setdefault(part, self._now())
+    @property
+    def failing(self) -> bool:
+        """Some way in is shut."""
+        return bool(self._failing_since)
 
-    def works(self, part: str) -> None:
+    def fail(self, parts: Iterable[str]) -> None:
+        """An event can't be taken, or none can come: `parts` says which ways in are shut."""
+        for part in parts:
+            self._failing_since.setdefault(part, self._now())
+
+    def work(self, parts: Iterable[str]) -> None:
         """An event was taken, or the connection is up."""
-        since = self._failing_since.pop(part, None)
-        if since is not None and self._now() - since > self._after:
+        since = min((self._failing_since.pop(part, self._now()) for part in parts), default=self._now())
+        if self._now() - since > self._after:
             self._ask(since=datetime.fromtimestamp(since - MARGIN_SECONDS, UTC))
 
     async def run(self) -> None:

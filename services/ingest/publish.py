@@ -16,10 +16,11 @@ from chassis import metrics
 from chassis.dead_letters import PREFIX
 from chassis.error_text import describe
 from chassis.faults import fault_point
+from chassis.kafka import partition_of
 from chassis.logs import get_logger
 from chassis.telemetry import EVENT_ID, start_span
 from contracts.codec import ContractError, Encoded, encode
-from contracts.topics import dead_topic
+from contracts.topics import TOPICS, dead_topic, original_topic
 from services.ingest.catch_up import CatchUp
 from services.ingest.parsed import Parsed
 
@@ -28,6 +29,8 @@ PUBLISH_SECONDS = 2.0
 """Longest wait for Kafka. Slack gives a webhook three seconds ("The Events API")."""
 MAX_IN_FLIGHT = 2000
 """Payloads being published at once; beyond it the answer is an immediate 503, so that memory stays bounded."""
+
+FULL = "too many in flight"
 
 _BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError, RecursionError)
 """What a pure parser raises on a payload that breaks its own shape: pydantic's ValidationError is a ValueError, and a
@@ -65,14 +68,12 @@ class Intake:
         Raises Unavailable or TooLarge.
         """
         if self._in_flight >= MAX_IN_FLIGHT:
+            if self._catch_up is not None:
+                self._catch_up.fail([FULL])
             raise Unavailable("too many payloads wait for Kafka")
         self._in_flight += 1
         try:
             await self._take(body, payload, received_at or datetime.now(UTC))
-        except Unavailable:
-            if self._catch_up is not None:
-                self._catch_up.fails("kafka")
-            raise
         finally:
             self._in_flight -= 1
 
@@ -138,9 +139,17 @@ class Intake:
                 for acknowledgement in waiting:
                     await acknowledgement
         except (KafkaError, TimeoutError) as error:
+            if self._catch_up is not None:
+                self._catch_up.fail(map(_partition_of, records))
             raise Unavailable(f"Kafka did not acknowledge: {describe(error)}") from error
-        if self._catch_up is not None:
-            self._catch_up.works("kafka")
+        if self._catch_up is not None and self._catch_up.failing:
+            self._catch_up.work([FULL, *map(_partition_of, records)])
+
+
+def _partition_of(record: Encoded) -> str:
+    """The part of Kafka that takes a record. One may be away while the others work, and nobody else would notice."""
+    original = TOPICS[original_topic(record.topic)]
+    return f"{record.topic}/{partition_of(record.key, original.partitions)}"
 
 
 def _label(kind: str) -> str:

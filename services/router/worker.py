@@ -22,6 +22,7 @@ from chassis.telemetry import (
     TICKET_ID,
     Attribute,
     Span,
+    is_unsampled,
     start_batch_span,
     start_message_span,
 )
@@ -161,7 +162,7 @@ class Batch:
             return
         rule = rule_of(decisions)
         self._count(platform, rule)
-        if traceparent is not None and not batch.recording:  # no message of the batch is sampled: nothing to record
+        if traceparent is not None and (not batch.recording or is_unsampled(traceparent)):  # nothing to record
             self._act(record, event, decisions, traceparent)
             return
         attributes: dict[str, Attribute | None] = {

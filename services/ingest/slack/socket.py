@@ -60,7 +60,7 @@ class SocketMode:
     async def connected(self) -> bool:
         up = await self._client.is_connected()
         if self._catch_up is not None:
-            (self._catch_up.works if up else self._catch_up.fails)("socket")
+            (self._catch_up.work if up else self._catch_up.fail)(["socket"])
         metrics.transport_connected.labels("slack").set(1 if up else 0)
         return up
 

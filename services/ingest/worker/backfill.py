@@ -32,8 +32,6 @@ RETRIES_END = timedelta(minutes=10)
 """How long before the last event heard an event may have happened whose last retry was missed (Slack: six minutes, and
 clocks differ)."""
 TELEGRAM_KEEPS = timedelta(hours=24)
-REMEMBERED = timedelta(days=7)
-"""How much longer than the look-back messages are remembered: the longest gap in which every deletion is found."""
 PUBLISHED_AT_ONCE = 200
 _BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError)
 
@@ -81,7 +79,7 @@ class Backfill:
         if request.only_after_gap and not silent:
             return None
         if not silent:
-            begun = await heard.latest_silence(connection, request.platform, request.requested_at, self._after)
+            begun = await heard.silence(connection, request.platform, request.requested_at, self._after)
             last = begun or last
         return last if request.platform is not Platform.SLACK else max(first, last - RETRIES_END)
 
@@ -112,17 +110,17 @@ class Backfill:
                 await self._thread(job, reading, thread)
             elif not await self._published(job, reading):
                 await (self._end(job, reading) if thread is None else self._thread(job, reading, thread))
-        except StaleCursor:
+        except StaleCursor:  # Slack has forgotten where we were: read from the newest message again
             async with self._database.transaction() as connection:
-                await readings.end_threads(connection, reading)
-                await readings.again(connection, reading)
                 await jobs.go_on(connection, job)
+                if await readings.advance(connection, reading, Stage.HISTORY, lowest=reading.lowest):
+                    await readings.end_threads(connection, reading)
         except Gone as error:
             log.warning("a channel's history can't be read", channel=reading.channel.key, reason=str(error))
             async with self._database.transaction() as connection:
-                await readings.end_threads(connection, reading)
-                await readings.advance(connection, reading, Stage.THREADS)
                 await jobs.go_on(connection, job)
+                if await readings.advance(connection, reading, Stage.THREADS):
+                    await readings.end_threads(connection, reading)
 
     async def _history(self, job: Job, reading: Reading) -> None:
         page = await self._reads().history(reading.channel, reading.oldest, reading.cursor)
@@ -207,6 +205,9 @@ class Backfill:
     async def _published(self, job: Job, reading: Reading) -> bool:
         """Hand over what was found, in the platform's order; False when there is nothing."""
         async with self._database.transaction() as connection:
+            if not await readings.held(connection, reading):
+                await jobs.go_on(connection, job)
+                return True
             events = await readings.take(connection, reading, PUBLISHED_AT_ONCE)
             if not events:
                 return False
@@ -235,12 +236,6 @@ class Backfill:
             deletions=reading.deletions,
             channels_left=left,
         )
-
-    async def prune(self) -> None:
-        """Forget what no gap can need any more, a part at a time."""
-        async with self._database.transaction() as connection:
-            await known.prune(connection, datetime.now(UTC) - self._look_back - REMEMBERED)
-            await heard.prune(connection)
 
 
 def _history_job(channel: Channel) -> Job:

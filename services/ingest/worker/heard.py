@@ -10,8 +10,6 @@ from chassis.database import Connection
 from contracts.chat_events_v1 import ChatEvent
 from contracts.keys import Platform
 
-KEPT = timedelta(days=30)
-
 NOTE = """
 INSERT INTO heard AS h (platform, minute, first_at, last_at)
 SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[])
@@ -24,14 +22,10 @@ SELECT max(CASE WHEN last_at < $2 THEN last_at WHEN first_at < $2 THEN first_at 
 FROM heard WHERE platform = $1 AND minute < $2
 """
 SILENCE = """
-SELECT before FROM (
+SELECT coalesce(min(before) FILTER (WHERE first_at > $2 - interval '1 day'), max(before)) FROM (
     SELECT first_at, lag(last_at) OVER (ORDER BY minute) AS before FROM heard WHERE platform = $1 AND minute < $2
 ) AS minutes
-WHERE first_at - before > $3 ORDER BY first_at DESC LIMIT 1
-"""
-PRUNE = """
-DELETE FROM heard WHERE minute < now() - $1::interval
-AND (platform, minute) NOT IN (SELECT platform, min(minute) FROM heard GROUP BY platform)
+WHERE first_at - before > $3
 """
 
 
@@ -54,13 +48,10 @@ async def last_before(connection: Connection, platform: Platform, at: datetime) 
     return None if row is None or row["last"] is None else (row["first"], row["last"])
 
 
-async def latest_silence(
-    connection: Connection, platform: Platform, at: datetime, longer_than: timedelta
-) -> datetime | None:
-    """The begin of the latest time of silence that had ended before `at`."""
+async def silence(connection: Connection, platform: Platform, at: datetime, longer_than: timedelta) -> datetime | None:
+    """The begin of the first time of silence that ended in the day before `at`; where there is none, of the latest.
+
+    A quiet desk is silent between any two messages, so which of them was an outage nobody can tell.
+    """
     begin: datetime | None = await connection.fetchval(SILENCE, platform.value, at, longer_than)
     return begin
-
-
-async def prune(connection: Connection) -> None:
-    await connection.execute(PRUNE, KEPT)

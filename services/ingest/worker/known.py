@@ -15,7 +15,6 @@ from contracts.chat import Attachment
 from contracts.chat_events_v1 import ChannelMoved, ChatEvent, MessageDeleted, MessageEdited, MessagePosted
 from contracts.keys import ChannelKey, MessageKey, Platform
 
-PRUNED_AT_ONCE = 5000
 _TS = re.compile(r"[0-9]{1,12}\.[0-9]{6}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -33,17 +32,21 @@ MOVED = """
 UPDATE messages m SET channel_key = $2 WHERE channel_key = $1
 AND NOT EXISTS (SELECT FROM messages o WHERE o.channel_key = $2 AND o.ordinal = m.ordinal)
 """
-KNOWN = "SELECT ordinal, content, edited_at, deleted FROM messages WHERE channel_key = $1 AND ordinal = ANY($2)"
-SHOWN = "UPDATE messages SET shown_in = $3 WHERE channel_key = $1 AND ordinal = ANY($2)"
+# Also what is not known: a live event that is being noted right now must not be taken for a message that isn't shown.
+SHOWN = """
+INSERT INTO messages AS m (channel_key, ordinal, shown_in)
+SELECT $1, ordinal, $3 FROM unnest($2::bigint[]) AS o(ordinal)
+ON CONFLICT (channel_key, ordinal) DO UPDATE SET shown_in = excluded.shown_in
+RETURNING ordinal, content, edited_at, deleted
+"""
 NOT_SHOWN = """
 SELECT ordinal FROM messages
-WHERE channel_key = $1 AND NOT deleted AND shown_in IS DISTINCT FROM $2 AND noted_at < $3
+WHERE channel_key = $1 AND content IS NOT NULL AND NOT deleted AND shown_in IS DISTINCT FROM $2 AND noted_at < $3
 """
 ROOTS_NOT_SHOWN = NOT_SHOWN + "AND thread IS NULL AND ordinal >= $4 ORDER BY ordinal"
 REPLIES_NOT_SHOWN = NOT_SHOWN + "AND thread = $4 ORDER BY ordinal"
 DELETED = "UPDATE messages SET deleted = true WHERE channel_key = $1 AND ordinal = ANY($2)"
 IS_DELETED = "SELECT deleted FROM messages WHERE channel_key = $1 AND ordinal = $2"
-PRUNE = "DELETE FROM messages WHERE ctid = ANY(ARRAY(SELECT ctid FROM messages WHERE ordinal < $1 LIMIT $2))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +120,12 @@ async def shown(
     connection: Connection, channel: ChannelKey, message_keys: Iterable[MessageKey], reading: int
 ) -> dict[MessageKey, Known]:
     """Note that a reading showed these messages; those of them that are known."""
-    ordinals = [keys.ordinal(key) for key in message_keys]
-    await connection.execute(SHOWN, channel, ordinals, reading)
-    rows = await connection.fetch(KNOWN, channel, ordinals)
+    ordinals = sorted({keys.ordinal(key) for key in message_keys})
+    rows = await connection.fetch(SHOWN, channel, ordinals, reading)
     found = [
         Known(key_at(channel, r["ordinal"]), content=r["content"], edited_at=r["edited_at"], deleted=r["deleted"])
         for r in rows
+        if r["content"] is not None or r["deleted"]
     ]
     return {one.key: one for one in found}
 
@@ -148,11 +151,6 @@ async def set_deleted(connection: Connection, channel: ChannelKey, message_keys:
 
 async def is_deleted(connection: Connection, key: MessageKey) -> bool:
     return bool(await connection.fetchval(IS_DELETED, keys.channel_of_message(key), keys.ordinal(key)))
-
-
-async def prune(connection: Connection, before: datetime) -> None:
-    """Forget some of the messages older than a time."""
-    await connection.execute(PRUNE, ordinal_at(before), PRUNED_AT_ONCE)
 
 
 def is_ts(value: object) -> bool:

@@ -25,9 +25,10 @@ ADVANCE = """
 UPDATE readings SET step = step + 1, stage = $4, cursor = $5, lowest = $6
 WHERE channel_key = $1 AND number = $2 AND step = $3 RETURNING true
 """
-AGAIN = "UPDATE readings SET step = step + 1, stage = 'history', cursor = NULL WHERE channel_key = $1 AND number = $2"
+HELD = "SELECT true FROM readings WHERE channel_key = $1 AND number = $2 AND step = $3 FOR UPDATE"
 COUNT = """
-UPDATE readings SET posts = posts + $2, edits = edits + $3, deletions = deletions + $4 WHERE channel_key = $1
+UPDATE readings SET step = step + 1, posts = posts + $2, edits = edits + $3, deletions = deletions + $4
+WHERE channel_key = $1
 """
 END = "DELETE FROM readings WHERE channel_key = $1 AND number = $2 AND step = $3 RETURNING true"
 LEFT = "SELECT count(*) FROM readings"
@@ -100,8 +101,9 @@ class OpenThread:
 
 
 async def begin(connection: Connection, channel: Channel, since: datetime, oldest: datetime) -> None:
-    """Read a channel; one that is being read begins anew, with the earlier of both times."""
+    """Read a channel; one that is being read begins anew, its threads too, with the earlier of both times."""
     await connection.execute(BEGIN, channel.key, channel.model_dump_json(), since, oldest)
+    await connection.execute(END_THREADS, channel.key)
 
 
 async def load(connection: Connection, channel: ChannelKey) -> Reading | None:
@@ -135,9 +137,9 @@ async def advance(
     )
 
 
-async def again(connection: Connection, reading: Reading) -> None:
-    """The platform has forgotten where we were: read from the newest message again."""
-    await connection.execute(AGAIN, reading.channel.key, reading.number)
+async def held(connection: Connection, reading: Reading) -> bool:
+    """Whether the reading is where it was; then it stays there until the transaction ends."""
+    return bool(await connection.fetchval(HELD, reading.channel.key, reading.number, reading.step))
 
 
 async def end(connection: Connection, reading: Reading) -> int | None:
@@ -203,4 +205,5 @@ async def take(connection: Connection, reading: Reading, limit: int) -> list[Cha
 
 
 async def count(connection: Connection, reading: Reading, posts: int, edits: int, deletions: int) -> None:
+    """A step on: so many were handed over."""
     await connection.execute(COUNT, reading.channel.key, posts, edits, deletions)

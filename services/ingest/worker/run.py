@@ -31,27 +31,45 @@ SOURCE = "okno/ingest-worker"
 FRESH_HOURS = 24
 AT_ONCE = 8
 IDLE_SECONDS = 0.5
-PRUNE_SECONDS = 300.0
+ASK_AGAIN_SECONDS = 600.0
+REMEMBERED_KEYS = 10_000
 log = get_logger(__name__)
 
 
-async def note_wishes(records: Sequence[Record], connection: Connection) -> None:
+class Noting:
     """Handles chat events and requests: notes what is to be fetched, publishes profiles that the events carry."""
-    envelopes = [record.envelope for record in records if record.envelope is not None]
-    events = [envelope.data for envelope in envelopes]
-    wanted = {
-        job.job_id: replace(job, traceparent=envelope.traceparent)
-        for envelope in envelopes
-        for job in wishes.wanted(envelope.data)
-    }
-    fresh = await jobs.fresh(connection, (str(job.payload.get("key")) for job in wanted.values()), FRESH_HOURS)
-    await jobs.add(connection, [job for job in wanted.values() if job.payload.get("key") not in fresh])
-    chat = [event for event in events if isinstance(event, ChatEvent)]
-    await heard.note(connection, chat)
-    await known.note(connection, chat)
-    carried = wishes.carried(chat)
-    for profile in sorted(carried, key=lambda profile: profile.record_key):
-        await _publish_profile(connection, profile)
+
+    def __init__(self) -> None:
+        self._fresh: set[str] = set()
+        """Keys whose profile was fetched of late, so that PostgreSQL isn't asked for each message again."""
+        self._asked_at = 0.0
+        self.jobs_added = False
+        """Since the owner last looked; the transaction may have failed."""
+
+    async def handle(self, records: Sequence[Record], connection: Connection) -> None:
+        envelopes = [record.envelope for record in records if record.envelope is not None]
+        self._forget()
+        wanted = {
+            job.job_id: replace(job, traceparent=envelope.traceparent)
+            for envelope in envelopes
+            for job in wishes.wanted(envelope.data, self._fresh)
+        }
+        if keys := {str(job.payload["key"]) for job in wanted.values() if "key" in job.payload}:
+            self._fresh |= await jobs.fresh(connection, keys, FRESH_HOURS)
+        added = [job for job in wanted.values() if job.payload.get("key") not in self._fresh]
+        await jobs.add(connection, added)
+        self.jobs_added |= bool(added)
+        chat = [envelope.data for envelope in envelopes if isinstance(envelope.data, ChatEvent)]
+        await heard.note(connection, chat)
+        await known.note(connection, chat)
+        for profile in sorted(wishes.carried(chat), key=lambda profile: profile.record_key):
+            await _publish_profile(connection, profile)
+
+    def _forget(self) -> None:
+        now = time.monotonic()
+        if now - self._asked_at > ASK_AGAIN_SECONDS or len(self._fresh) > REMEMBERED_KEYS:
+            self._fresh.clear()
+            self._asked_at = now
 
 
 class JobLoop:
@@ -79,7 +97,7 @@ class JobLoop:
     def last_turn_age(self) -> float:
         return time.monotonic() - self._last_turn
 
-    async def wake(self) -> None:
+    def wake(self) -> None:
         """Jobs were added: look at once."""
         self._woken.set()
 
@@ -90,15 +108,11 @@ class JobLoop:
     async def run(self) -> None:
         """Until `stop`. Raises when the database stays away."""
         failures, since = 0, 0.0
-        pruned_at = time.monotonic()
         while not self._stopping.is_set():
             self._last_turn = time.monotonic()
             self._woken.clear()
             try:
                 worked = await self._turn()
-                if self._backfill is not None and time.monotonic() - pruned_at > PRUNE_SECONDS:
-                    pruned_at = time.monotonic()
-                    await self._backfill.prune()
             except Exception as error:
                 if fate_of(error) is not Fate.TRANSIENT:
                     raise

@@ -1,6 +1,6 @@
 """What a chat event makes the worker fetch. Pure: events in, jobs and ready profiles out."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from contracts.base import RecordModel
 from contracts.chat import Author, Channel
@@ -24,8 +24,11 @@ def author_of(event: ChatEvent) -> Author | None:
     return event.person if isinstance(event, ReactionChanged | ButtonPressed) else None
 
 
-def wanted(event: RecordModel) -> list[Job]:
-    """Slack's events carry ids only; names are looked up. Telegram wants each button press answered."""
+def wanted(event: RecordModel, fresh: Container[str] = ()) -> list[Job]:
+    """Slack's events carry ids only; names are looked up, but for those of `fresh` keys.
+
+    Telegram wants each button press answered.
+    """
     if isinstance(event, ReadThread):
         payload = {
             "channel": event.channel.model_dump(mode="json"),
@@ -42,10 +45,10 @@ def wanted(event: RecordModel) -> list[Job]:
     if event.channel.platform != Platform.SLACK:
         return []
     jobs = []
-    if not event.channel.type.is_dialog:
+    if not event.channel.type.is_dialog and event.channel.key not in fresh:
         jobs.append(Job(f"{CHANNEL}:{event.channel.key}", CHANNEL, {"key": event.channel.key}))
     author = author_of(event)
-    if author is not None and not author.is_bot:
+    if author is not None and not author.is_bot and author.key not in fresh:
         jobs.append(Job(f"{PERSON}:{author.key}", PERSON, {"key": author.key}))
     return jobs
 

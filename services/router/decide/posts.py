@@ -36,6 +36,7 @@ DESK_TOP_LEVEL = Ignore("desk_top_level", "the desk speaks to the channel, not i
 DESK_WITHOUT_TICKET = Ignore("desk_without_ticket", "the desk speaks where no ticket ever was")
 CLOSE_WITHOUT_TICKET = Ignore("close_without_ticket", "/close where no ticket ever was")
 CLOSE_IN_HISTORY = Ignore("close_in_history", "/close from before the conversation")
+ANSWER_IN_HISTORY = Ignore("answer_in_history", "history gets no automatic answer, and this opens no ticket")
 START = Ignore("start", "a bare /start says nothing, and the policy has no answer to it")
 NOT_OPENED = {
     OpenOn.MENTION: Ignore("open_on_mention", "tickets are opened by mentioning us here, and this doesn't"),
@@ -118,16 +119,19 @@ def _from_customer(event: MessagePosted, view: View, rules: ChannelRules, side: 
     if at.known is not None:
         place = _into(event, rules.rules, side, at, at.known, opens=answer is None or answer.opens_ticket)
     elif answer is not None and not answer.opens_ticket:
-        return [_to_answer(event, answer, at, None), *_speak(event, at, None)]
+        return [
+            ANSWER_IN_HISTORY if event.backfilled else _to_answer(event, answer, at, None),
+            *_speak(event, at, None),
+        ]
     elif rules.opens(event.text, mentions_us=event.mentions_us, dialog=event.channel.type.is_dialog):
         place = _open(event, rules.rules, side, at)
     else:
-        refused: list[Decision] = [] if answer is None else [_to_answer(event, answer, at, None)]
+        refused: list[Decision] = [] if answer is None or event.backfilled else [_to_answer(event, answer, at, None)]
         return [*refused, NOT_OPENED[rules.rules.open_on], *_speak(event, at, None)]
     decisions = _with_early(event, view, place)
     if place.starts and at.via is Via.THREAD and at.known is None and event.channel.platform is Platform.SLACK:
         decisions.append(RequestHistory("read_thread", event.thread or "", event.occurred_at))
-    if answer is not None:
+    if answer is not None and not event.backfilled:
         decisions.append(_to_answer(event, answer, at, place))
     decisions += _speak(event, at, place.address.key)
     return decisions
@@ -228,8 +232,11 @@ def _with_early(event: MessagePosted, view: View, place: PlacePost) -> list[Deci
 
 
 def _answer(event: MessagePosted, view: View, rules: ChannelRules, side: Side) -> AutomaticAnswer | None:
-    """History gets no answers, nor do bots, nor messages that were deleted before they came."""
-    if event.backfilled or side.role is not Role.CUSTOMER or not rules.answers:
+    """The rule that a customer's words meet; bots get no answers, nor do messages that were deleted before they came.
+
+    History gets none either, but what opens no ticket opens none there.
+    """
+    if side.role is not Role.CUSTOMER or not rules.answers:
         return None
     answer = rules.answer(event.text, event.command)
     if answer is not None and any(changes.is_deletion(early) for early in view.early(event.message_key)):

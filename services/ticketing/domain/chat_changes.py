@@ -140,10 +140,16 @@ def record_reaction(
 
 
 def close_ticket(book: Book, command: CloseTicket, at: datetime, traceparent: str | None) -> tuple[str, str | None]:
-    """`closed`, or `no_ticket` when the place has no active one. The end is at the chat's time."""
+    """`closed`; `no_ticket` when the place has no active one; `overtaken` when the customer has written since.
+
+    The end is at the chat's time.
+    """
     ticket = book.ticket_in(book.aliases.place(command.place_key))
     if ticket is None or not ticket.is_active:
         return "no_ticket", None
+    asked = ticket.state.last_customer_message_at
+    if asked is not None and asked > command.at:  # found late, as in a gap's history: nobody may close what came after
+        return "overtaken", ticket.id
     kind = ActorKind.AGENT if command.role is Role.DESK else ActorKind.CUSTOMER
     cause = Cause(
         kind="command",

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from chassis.consumer import Record
-from chassis.database import Connection
-from chassis.dead_letters import DeadLetter, parse, read, replay
+from chassis.dead_letters import DeadLetter, parse, read
 from chassis.kafka import make_producer
 from chassis.relay import Relay
 from contracts.codec import ContractError
@@ -45,36 +41,6 @@ async def bury_one(world: World) -> list[DeadLetter]:
 async def test_a_dead_letter_is_found_on_its_topic(world: World) -> None:
     [letter] = await bury_one(world)
     assert (letter.origin_topic, letter.origin_offset, letter.cause) == (world.topic, 1, "impossible")
-    [shown] = [one async for one in read(world.settings, letter.topic, only=(letter.partition, letter.offset))]
-    assert shown == letter
-    assert [one async for one in read(world.settings, letter.topic, only=(0, letter.offset + 1))] == []
-
-
-async def test_a_replayed_dead_letter_is_the_original_record_again(world: World) -> None:
-    [letter] = await bury_one(world)
-    received: list[Record] = []
-
-    async def handle(records: Sequence[Record], connection: Connection) -> None:
-        received.extend(records)
-        await connection.execute("SELECT 1")
-
-    producer = make_producer(world.settings)
-    await producer.start()
-    await replay(producer, letter)
-    await producer.stop()
-    async with world.consuming(handle=handle):
-        await world.until_position(4)
-    [again] = received
-    assert (again.key, again.value, list(again.headers)) == (b"k", b"data", HEADERS)
-
-
-async def test_a_dead_letter_that_was_cut_is_not_replayed(world: World) -> None:
-    [letter] = await bury_one(world)
-    producer = make_producer(world.settings)
-    with pytest.raises(ValueError, match="can't be replayed"):
-        await replay(producer, replace(letter, truncated=True))
-    await producer.stop()
-    assert await world.seen() == [b"0", b"1"]
 
 
 async def test_dead_letters_of_one_batch_are_written_in_the_order_of_its_records(world: World) -> None:

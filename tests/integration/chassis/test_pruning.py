@@ -70,6 +70,17 @@ async def test_without_a_clock_the_databases_own_counts(things: Database) -> Non
     assert await Pruner(things, [rule]).prune() == {"things": 14}
 
 
+async def test_a_rule_that_has_to_wait_too_long_costs_the_others_nothing(things: Database) -> None:
+    impatient = """
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '100ms', true)), held AS (
+    SELECT id FROM things, patience WHERE at < $1 LIMIT $2 FOR UPDATE OF things
+) DELETE FROM things USING held WHERE things.id = held.id"""
+    rules = [Rule("waits", impatient, timedelta(hours=10)), by_age("things", "at", timedelta(hours=10))]
+    async with things.transaction() as connection:
+        await connection.execute("SELECT FROM things WHERE id = 20 FOR UPDATE")
+        assert await Pruner(things, rules, clock=ManualClock(NOW)).prune() == {"things": 13}
+
+
 async def test_a_stopped_pruner_begins_nothing_new(things: Database) -> None:
     one = pruner(things, timedelta(hours=10))
     one.stop()

@@ -1,5 +1,6 @@
 """Since when a platform wasn't heard, and which reading that begins: on a real PostgreSQL, with an imagined Slack."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -16,6 +17,7 @@ from contracts.keys import Platform, message_key, slack_channel, slack_person, t
 from services.ingest.bootstrap import FOLDERS, SCHEMA
 from services.ingest.worker import heard, jobs, known, readings, wishes
 from services.ingest.worker.backfill import RETRIES_END, Backfill
+from services.ingest.worker.history import Thread
 from services.ingest.worker.jobs import Job
 from services.ingest.worker.slack_reads import Page, SlackReads, StaleCursor
 
@@ -132,10 +134,19 @@ async def test_nothing_older_than_the_first_event_of_all_is_asked_for(worker: Wo
     assert await worker.since() == NOW - 60 * MINUTE
 
 
-async def test_an_operator_without_a_time_means_the_latest_gap_even_when_events_flow_again(worker: Worker) -> None:
-    await worker.hears(500, 300, 200, 198, 30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 1)
+@pytest.mark.parametrize(
+    ("heard_minutes_ago", "since_minutes_ago"),
+    [
+        ([3030, 2998, 500, 498, 300, 4, 2, 1], 2998),  # the silence that ended 500 minutes ago
+        ([9000, 8000, 7998, 5000, *range(4998, 0, -4)], 7998),  # none ended within a day: the latest
+    ],
+)
+async def test_an_operator_without_a_time_means_every_gap_of_the_last_day_or_the_latest(
+    worker: Worker, heard_minutes_ago: list[float], since_minutes_ago: float
+) -> None:
+    await worker.hears(*heard_minutes_ago)
     await worker.asked()
-    assert await worker.since() == NOW - 198 * MINUTE - RETRIES_END
+    assert await worker.since() == NOW - since_minutes_ago * MINUTE - RETRIES_END
 
 
 async def test_a_second_request_begins_the_reading_anew_with_the_earlier_time(worker: Worker) -> None:
@@ -153,6 +164,53 @@ async def test_a_second_request_begins_the_reading_anew_with_the_earlier_time(wo
     worker.slack.pages = [Page([message(60)], None)]
     await worker.steps()
     assert worker.slack.cursors == [None, None]
+
+
+async def test_a_reading_that_begins_anew_reads_its_threads_from_their_beginning(worker: Worker) -> None:
+    await worker.asked(since=NOW - 30 * MINUTE)
+    reading = await worker.reading()
+    assert reading is not None
+    async with worker.database.transaction() as connection:
+        await readings.add_threads(connection, reading, [Thread("1.000000", urgent=True)])
+        thread = await readings.next_thread(connection, reading)
+        assert thread is not None
+        await readings.move_thread(connection, reading, thread, "page 2")
+    await worker.asked(since=NOW - 30 * MINUTE)
+    async with worker.database.transaction() as connection:
+        assert await readings.next_thread(connection, reading) is None
+
+
+async def test_what_is_being_noted_while_a_page_is_compared_is_not_missing_afterwards(worker: Worker) -> None:
+    live = post(NOW - 10 * MINUTE)
+    noting = worker.database.transaction()
+    connection = await noting.__aenter__()
+    await known.note(connection, [live])  # noted before the reading begins, and not committed yet
+    await worker.asked(since=NOW - 30 * MINUTE)
+    worker.slack.pages = [Page([message(10)], None)]
+    step = asyncio.create_task(worker.steps())
+    async with asyncio.timeout(10):
+        while not await worker.database.pool.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ):
+            await asyncio.sleep(0.01)
+    await noting.__aexit__(None, None, None)
+    await step
+    reading = await worker.reading()
+    assert reading is not None
+    async with worker.database.transaction() as connection:
+        assert await known.roots_not_shown(connection, HELP.key, reading.number, reading.started_at, 0) == []
+
+
+async def test_a_publication_that_another_worker_has_done_meanwhile_ends_nothing(worker: Worker) -> None:
+    await worker.asked(since=NOW - 30 * MINUTE)
+    reading = await worker.reading()
+    assert reading is not None
+    async with worker.database.transaction() as connection:
+        assert await readings.held(connection, reading)
+        await readings.count(connection, reading, 1, 0, 0)
+    async with worker.database.transaction() as connection:
+        assert not await readings.held(connection, reading)
+        assert await readings.end(connection, reading) is None
 
 
 async def test_a_step_that_another_worker_has_done_meanwhile_is_dropped(worker: Worker) -> None:
@@ -235,13 +293,3 @@ async def test_messages_of_a_moved_channel_are_known_under_its_new_key(worker: W
         await known.note(connection, [moved, post(NOW, new)])
         keys = [message_key(new.key, f"{(NOW - ago * MINUTE).timestamp():.6f}") for ago in (2, 1, 0)]
         assert set(await known.shown(connection, new.key, keys, 1)) == set(keys)
-
-
-async def test_what_no_gap_needs_any_more_is_forgotten_but_the_installation(worker: Worker) -> None:
-    days = 24 * 60
-    old = (datetime.now(UTC) - NOW) / MINUTE  # minutes from NOW to the real now, which pruning looks at
-    await worker.hears(*(day * days - old for day in (90, 60, 15, 13)))
-    await worker.backfill.prune()
-    left = await worker.database.pool.fetch("SELECT minute FROM heard ORDER BY minute")
-    assert [round((datetime.now(UTC) - row["minute"]) / MINUTE / days) for row in left] == [90, 15, 13]
-    assert await worker.database.pool.fetchval("SELECT count(*) FROM messages") == 1

@@ -192,6 +192,17 @@ async def test_close_without_an_open_ticket_is_nothing(desk: Desk) -> None:
     assert await desk.database.pool.fetchval("SELECT outcome FROM commands") == "no_ticket"
 
 
+async def test_a_close_that_comes_late_leaves_what_was_written_since_open(desk: Desk) -> None:
+    await desk.apply(place_message(PLACE), place_message(PLACE, "and another thing", at=later(90)), close(60))
+    (ticket,) = await desk.tickets()
+    assert ticket["status"] == "new"
+    outcomes = await desk.database.pool.fetch("SELECT outcome FROM commands")
+    assert "overtaken" in {row["outcome"] for row in outcomes}
+    await desk.apply(close(90))
+    (ticket,) = await desk.tickets()
+    assert ticket["status"] == "closed", "in the same second the close holds"
+
+
 async def test_context_neither_opens_nor_answers(desk: Desk) -> None:
     before = place_message(PLACE, "long ago", at=later(-9999), context=True, opens=True)
     await desk.apply(before)

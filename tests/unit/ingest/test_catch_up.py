@@ -29,13 +29,13 @@ def test_at_the_start_the_worker_decides_whether_there_was_a_gap() -> None:
 def test_a_long_outage_is_asked_for_from_just_before_its_first_refusal() -> None:
     requests = Requests()
     requests.asked()
-    requests.catch_up.fails("kafka")
+    requests.catch_up.fail(["topic/1"])
     requests.time += 301
-    requests.catch_up.fails("kafka")
-    requests.catch_up.works("socket")
+    requests.catch_up.fail(["topic/1"])
+    requests.catch_up.work(["socket", "topic/2"])
     assert requests.asked() == []
-    requests.catch_up.works("kafka")
-    requests.catch_up.works("kafka")
+    requests.catch_up.work(["topic/1"])
+    requests.catch_up.work(["topic/1"])
     (request,) = requests.asked()
     assert (request.only_after_gap, request.since) == (False, datetime.fromtimestamp(1000 - MARGIN_SECONDS, UTC))
 
@@ -43,7 +43,21 @@ def test_a_long_outage_is_asked_for_from_just_before_its_first_refusal() -> None
 def test_what_slack_bridges_by_itself_is_not_asked_for() -> None:
     requests = Requests()
     requests.asked()
-    requests.catch_up.fails("kafka")
+    requests.catch_up.fail(["topic/1"])
     requests.time += 299
-    requests.catch_up.works("kafka")
+    requests.catch_up.work(["topic/1"])
     assert requests.asked() == []
+
+
+def test_of_several_ways_that_open_at_once_the_one_shut_longest_counts() -> None:
+    requests = Requests()
+    requests.asked()
+    requests.catch_up.fail(["topic/1"])
+    requests.time += 200
+    requests.catch_up.fail(["topic/2"])
+    assert requests.catch_up.failing
+    requests.time += 200
+    requests.catch_up.work(["topic/2", "topic/1"])
+    (request,) = requests.asked()
+    assert request.since == datetime.fromtimestamp(1000 - MARGIN_SECONDS, UTC)
+    assert not requests.catch_up.failing

@@ -112,6 +112,12 @@ def test_history_gets_no_answer() -> None:
     assert [type(one) for one in rest] == [Speak]
 
 
+def test_what_opens_no_ticket_opens_none_in_history_either() -> None:
+    chat = with_answers(HOURS)
+    ignored, _ = chat.say(post(ALICE, 0, "hours", backfilled=True))
+    assert ignored.rule == "answer_in_history"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("author", [MENTOR, OTHER_BOT])
 def test_only_customers_are_answered(author: object) -> None:
     chat = with_answers(PRICES, defaults={"bots": ["B77"]})
