@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chassis.restoring import LogReader, Recovery, Tell
     from chassis.settings import KafkaSettings
 
-SERVICES = ("ticketing", "router", "notifier")
+SERVICES = ("ticketing", "router", "notifier", "ingest")
 """In this order: what comes first says what those behind it have done."""
 GROUPS = ("ingest-worker", "router", "ticketing", "ticketing-dead-letters", "notifier")
 TELL_SECONDS = 2.0
