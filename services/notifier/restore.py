@@ -34,7 +34,10 @@ NOT_CARRIED = (
     "in no topic: receipts that were committed and not yet published; what they told is found out again or `unknown`",
 )
 
-_VERSIONS = "SELECT delivery_id, version FROM deliveries WHERE delivery_id = ANY($1::text[])"
+_KNOWN = """
+SELECT d.delivery_id, d.version, o.state FROM deliveries d
+  JOIN operations o ON o.delivery_id = d.delivery_id AND o.kind = 'post'
+ WHERE d.delivery_id = ANY($1::text[])"""
 _ACTIVE = "SELECT delivery_id FROM operations WHERE kind = 'post' AND state IN ('queued', 'sending')"
 _UNKNOWN_PLACES = "DELETE FROM parts WHERE delivery_id = ANY($1::text[])"
 _ADD_PARTS = """
@@ -83,9 +86,10 @@ async def _fold_receipts(connection: Connection, log: LogReader, told: _Log, tel
     async for raws in log.read({tp: (one.start, one.end) for tp, one in logs.items()}):
         receipts = [one.data for one in filter(None, map(_decoded, raws)) if isinstance(one.data, DeliveryChanged)]
         new = {one.delivery_id for one in receipts} - told.fates.keys()
-        known = {row[0]: row[1] for row in await connection.fetch(_VERSIONS, list(new))}
+        rows = await connection.fetch(_KNOWN, list(new))
+        known = {row["delivery_id"]: Fate(row["version"], DeliveryState(row["state"])) for row in rows}
         for receipt in receipts:
-            fate = told.fates.get(receipt.delivery_id) or Fate(known.get(receipt.delivery_id, 0))
+            fate = told.fates.get(receipt.delivery_id) or known.setdefault(receipt.delivery_id, Fate(0))
             if receipt.version > fate.version:
                 fate.fold(receipt)
                 told.fates[receipt.delivery_id] = fate

@@ -32,6 +32,8 @@ class Fate:
     """What receipts newer than the ledger say of one delivery."""
 
     version: int
+    was: DeliveryState | None = None
+    """The post's state in the ledger."""
     post: DeliveryState | None = None
     attempts: int = 0
     error: DeliveryError | None = None
@@ -52,7 +54,7 @@ class Fate:
         state = receipt.state
         match receipt.operation:
             case Operation.POST:
-                self.resends += self.post in _ENDED_BADLY and state is DeliveryState.QUEUED
+                self.resends += (self.post or self.was) in _ENDED_BADLY and state is DeliveryState.QUEUED
                 self.post, self.attempts, self.error = state, receipt.attempts, receipt.error
             case Operation.EDIT if state not in ACTIVE:
                 self.edits.append(state)
