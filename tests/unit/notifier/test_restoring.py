@@ -9,6 +9,7 @@ import pytest
 
 from contracts.chat_receipts_v1 import DeliveryChanged, DeliveryState, Operation
 from contracts.chat_replies_v1 import CancelReply, DeleteReply, EditReply, ReplyInstruction, ResendReply
+from contracts.keys import MessageKey
 from services.notifier.ledger.entry import Entry
 from services.notifier.ledger.restoring import Fate, Told, instructed, settled
 from tests.unit.notifier.test_instructions import AT, CHANNEL, KEY, S, entry_in
@@ -34,7 +35,8 @@ def restored(
     """The entry after it, and which of its texts the chat shows. Message keys are told from the first `sent` on."""
     entry: Entry | None = entry_in(in_ledger)
     assert entry is not None
-    told, fate, keys = Told(), Fate(entry.version, in_ledger), ()
+    told, fate = Told(), Fate(entry.version, in_ledger)
+    keys: tuple[MessageKey, ...] = ()
     for one in given:
         entry = instructed(entry, told, one, partition=3, traceparent=None, at=AT)
     assert entry is not None
