@@ -40,6 +40,7 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
     catch_up = CatchUp(producer, Platform.SLACK, process=process.kind, after=settings.slack_backfill_after_seconds)
     process.spawn("catch-up", catch_up.run())
     intake = Intake(producer, parse, platform="slack", process=process.kind, catch_up=catch_up)
+    process.spawn("publishing", intake.watch())
     if settings.slack_transport == "http":
         assert settings.slack_signing_secret is not None  # noqa: S101  checked by the settings
         webhook = SlackWebhook(intake, settings.slack_signing_secret.get_secret_value())
@@ -73,6 +74,7 @@ async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -
     process.spawn("catch-up", catch_up.run())
     bot = Bot(settings.bot_id)
     intake = Intake(producer, lambda update, at: parse(update, bot, at), platform="telegram", process=process.kind)
+    process.spawn("publishing", intake.watch())
     polling = settings.telegram_transport == "polling"
     secret = settings.telegram_secret_token.get_secret_value() if settings.telegram_secret_token else None
     url = settings.telegram_webhook_url

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, OutOfOrderSequenceNumber, ProducerFenced
 from pydantic_core import PydanticSerializationError
 
 from chassis import metrics
@@ -45,6 +45,13 @@ class Unavailable(Exception):
     """Kafka didn't take the records in time. Answer 503; the platform sends again."""
 
 
+class ProducerStuck(Exception):
+    """Kafka takes nothing more from this producer, whose numbers it has lost; only a new one, so a restart, helps."""
+
+
+_STUCK = (OutOfOrderSequenceNumber, InvalidProducerEpoch, ProducerFenced)
+
+
 class TooLarge(Exception):
     """The payload's event doesn't fit a record. Answer 413."""
 
@@ -61,6 +68,12 @@ class Intake:
         self._process = process
         self._catch_up = catch_up
         self._in_flight = 0
+        self._stuck = asyncio.Event()
+
+    async def watch(self) -> None:
+        """Raises ProducerStuck, or waits for ever: to be run beside, so that the process ends and starts anew."""
+        await self._stuck.wait()
+        raise ProducerStuck("Kafka has lost this producer's numbers (OutOfOrderSequenceNumber); a restart mends it")
 
     async def take(self, body: bytes, payload: dict[str, Any], *, received_at: datetime | None = None) -> None:
         """Publish what `payload` says; `body` is its raw form, kept whole if the parser breaks on it.
@@ -139,6 +152,8 @@ class Intake:
                 for acknowledgement in waiting:
                     await acknowledgement
         except (KafkaError, TimeoutError) as error:
+            if isinstance(error, _STUCK):
+                self._stuck.set()
             if self._catch_up is not None:
                 self._catch_up.fail(map(_partition_of, records))
             raise Unavailable(f"Kafka did not acknowledge: {describe(error)}") from error
