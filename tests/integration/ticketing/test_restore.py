@@ -205,10 +205,12 @@ async def work_since(processes: Processes, desk: Desk, before: dict[str, Any]) -
             for n, (name, added_) in enumerate([("eyes", True), ("tada", True), ("eyes", False)])
         ),
     ]  # fmt: skip
-    await processes.send(*added, *noise, early, *changes)
+    # Now a ticket is there: what came to nothing before must not be put into it.
+    asked = place_message(THREADS[4], "somebody's", at=later(63))
+    await processes.send(*added, *noise, early, *changes, asked)
 
     async def stored() -> bool:
-        return await processes.count("tickets") == 5 and await processes.count("reactions") == 2
+        return await processes.count("tickets") == 6 and await processes.count("reactions") == 2
 
     await processes.until(stored)
     reply = await desk.reply(second["id"], "An answer", mentions=[rene["id"]])
