@@ -119,6 +119,8 @@ class Consumer:
         """Something failed: read again from the stored positions."""
         self._commit_pending = False
         """`after_commit` is due, or may be."""
+        self._untold: dict[TopicPartition, int] = {}
+        """Committed here and not told to the group yet: what follows a commit comes first."""
         self._poller: Poller
         self._group_offsets: GroupOffsets | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -231,6 +233,7 @@ class Consumer:
     def _on_revocation(self) -> None:
         self._owned = None
         self._oldest_in_hand = None
+        self._untold.clear()
         if self._group_offsets is not None:
             self._group_offsets.revoked()
 
@@ -367,8 +370,7 @@ class Consumer:
         """After the commit: read again where the fence said so, tell Kafka, do what follows a commit."""
         if outcome.seek and self._owned is not None:
             self._seek(consumer, {tp: offset for tp, offset in outcome.seek.items() if tp in self._owned})
-        if self._group_offsets is not None:
-            self._group_offsets.stored(dict(outcome.positions))
+        self._untold.update(outcome.positions)
         self._commit_pending = True
         await self._follow_up(None if outcome.overtaken else outcome)
         await fault_point(f"{self._fault_prefix}.settled")
@@ -377,6 +379,9 @@ class Consumer:
         if self._after_commit is not None:
             await self._after_commit(outcome)
         self._commit_pending = False
+        if self._group_offsets is not None:
+            self._group_offsets.stored(self._untold)
+        self._untold.clear()
 
     # --- small things ----------------------------------------------------------------------------------------------
 

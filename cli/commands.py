@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import backfill, database, dead_letters, deliveries, doctor, erase, policy, tickets, tokens, topics
+from cli import backfill, database, dead_letters, deliveries, doctor, erase, policy, restore, tickets, tokens, topics
 from cli.processes import KINDS
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ def run_process_command(process: str, name: str = typer.Option(None, help="stabl
 
 
 app.command("migrate")(database.migrate)
+app.command("restore")(restore.restore)
 app.command("doctor")(doctor.doctor)
 app.command("erase")(erase.erase)
 app.add_typer(tickets.app, name="tickets")

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 
 from contracts import ids
 from contracts.base import Model, RecordModel
-from contracts.chat import Place
+from contracts.chat import Attachment, Person, Place
 from contracts.keys import ChannelKey, MessageKey, PersonKey, PlaceKey
 
 
@@ -146,16 +146,26 @@ class ReactionState(Model):
 
 
 class DeliveryStateView(Model):
-    """The fate of a reply as ticketing knows it."""
+    """The fate of a reply as ticketing knows it. `version` is the latest receipt's; from `operation` on, what restoring
+    needs beside (None where an older writer left it out).
+    """
 
     state: str
     attempts: int = 0
     error: str | None = None
     message_key: MessageKey | None = None
+    operation: str | None = None
+    operation_state: str | None = None
+    error_code: str | None = None
+    version: int | None = None
+    message_keys: tuple[MessageKey, ...] | None = None
 
 
 class MessageState(Model):
-    """A message of a ticket after the change. Notes and replies have no `message_key` until they are posted."""
+    """A message of a ticket after the change. Notes and replies have no `message_key` until they are posted.
+
+    From `kind` on, what restoring needs beside; None where there is none, or where an older writer left it out.
+    """
 
     id: str
     author_kind: str
@@ -171,10 +181,21 @@ class MessageState(Model):
     revisions: tuple[Revision, ...] = ()
     reactions: tuple[ReactionState, ...] = ()
     delivery: DeliveryStateView | None = None
+    kind: str | None = None
+    agent_id: str | None = None
+    thread: str | None = None
+    reply_to: MessageKey | None = None
+    attachments: tuple[Attachment, ...] | None = None
+    mentions: tuple[Person, ...] | None = None
+    context: bool | None = None
+    removed_reactions: tuple[ReactionState, ...] | None = None
 
 
 class TicketChanged(RecordModel):
-    """One change. `id` is `<ticket>:<version>`; consumers drop `version <= seen`."""
+    """One change. `id` is `<ticket>:<version>`; consumers drop `version <= seen`.
+
+    `opening_message_id` and `customer_messages` (not deleted ones) are what restoring needs beside the state.
+    """
 
     TYPE: ClassVar[str] = "okno.ticket.changed.v1"
     ticket_id: str
@@ -185,6 +206,8 @@ class TicketChanged(RecordModel):
     changes: dict[str, Change] = Field(default_factory=dict)
     ticket: TicketState
     message: MessageState | None = None
+    opening_message_id: str | None = None
+    customer_messages: int | None = None
 
     @property
     def record_id(self) -> str:

@@ -18,12 +18,10 @@ from contracts.keys import Platform
 from services.ingest.asgi import WebhookApp
 from services.ingest.catch_up import CatchUp
 from services.ingest.publish import Intake
+from services.ingest.reading import CONSUMER, SCHEMA, TOPICS
 from services.ingest.settings import IngestSlackSettings, IngestTelegramSettings, IngestWorkerSettings
 
-SCHEMA = "ingest"
 FOLDERS = (CHASSIS, (SCHEMA, Path(__file__).parent / "migrations"))
-CONSUMER = "ingest-worker"
-TOPICS = ("chat.events.v1", "chat.requests.v1")
 POLL_LIMIT_SECONDS = 120
 LOOP_LIMIT_SECONDS = 60
 GATHER_SECONDS = 0.25

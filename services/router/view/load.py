@@ -164,11 +164,16 @@ class Wanted:
 
 
 async def load(
-    connection: Connection, overlay: Overlay, events: Sequence[ChatEvent], ours: Sequence[MessageKey] = ()
+    connection: Connection,
+    overlay: Overlay,
+    events: Sequence[ChatEvent],
+    ours: Sequence[MessageKey] = (),
+    places: Iterable[PlaceKey] = (),
 ) -> dict[str, int]:
     """Fill the overlay with what the database says now. Returns the numbers of staff, policy and aliases.
 
-    `ours` are posts of ours whose receipts have just come. A channel that moves brings what is kept for its messages.
+    `ours` are posts of ours whose receipts have just come, `places` are asked for beside those of the events. A channel
+    that moves brings what is kept for its messages.
     """
     aliases = overlay.aliases
     moves = [event for event in events if isinstance(event, ChannelMoved)]
@@ -179,6 +184,7 @@ async def load(
         names = {name for event in moves for name in aliases.channels(event.channel.key)}
         met = [MessageKey(row[0]) for row in await connection.fetch(_WAITING, sorted(names))]
     wanted = Wanted.of(events, [*ours, *met], aliases)
+    wanted.places.update(places)
     rows = await connection.fetch(
         _LOAD,
         list(wanted.events),

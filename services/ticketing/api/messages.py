@@ -30,7 +30,7 @@ from services.ticketing.api.problems import Problem, invalid
 from services.ticketing.api.views import message_json
 from services.ticketing.domain import desk_changes
 from services.ticketing.domain.change import TicketChange
-from services.ticketing.domain.deliveries import IllegalInstruction
+from services.ticketing.domain.deliveries import IllegalInstruction, post_instruction
 from services.ticketing.domain.desk_changes import Mention
 from services.ticketing.domain.ticket import Message, MessageKind, Ticket
 from services.ticketing.store.agents import agents_by_id
@@ -81,7 +81,7 @@ async def post_reply(
             reply = _written(done)
             span.set(DELIVERY_ID, reply.id)
             post = PostReply(
-                instruction_id=f"{reply.id}:post",
+                instruction_id=post_instruction(reply.id),
                 delivery_id=reply.id,
                 **_keys(conversation),
                 requested_at=at,

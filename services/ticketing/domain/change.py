@@ -54,6 +54,8 @@ def change_of(
         changes=changes,
         ticket=after.state,
         message=None if message is None else message.view(),
+        opening_message_id=after.opening_message_id,
+        customer_messages=after.customer_messages,
     )
     return TicketChange(after, event, message, traceparent)
 

@@ -14,6 +14,11 @@ from services.ticketing.domain.ticket import AuthorKind, Delivery, Message, Mess
 NOTIFIER = Actor(kind=ActorKind.SYSTEM, id="notifier")
 
 
+def post_instruction(reply_id: str) -> str:
+    """The id of the instruction by which a reply is first handed to the notifier."""
+    return f"{reply_id}:post"
+
+
 def apply_receipt(
     book: Book, receipt: DeliveryChanged, at: datetime, traceparent: str | None
 ) -> tuple[str, str | None]:

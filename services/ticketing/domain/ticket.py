@@ -144,19 +144,37 @@ class Message:
             "edited_at": self.edited_at,
             "deleted_at": self.deleted_at,
             "revisions": self.revisions,
+            "kind": self.kind.value,
+            "agent_id": self.agent_id,
+            "thread": self.thread,
+            "reply_to": self.reply_to,
+            "attachments": self.attachments or None,
+            "mentions": self.mentions or None,
+            "context": self.context or None,
         }
         if self.reactions:
-            values["reactions"] = tuple(
-                ReactionState(person=one.person_key, name=one.name, at=one.at) for one in self.reactions if one.added
-            )
+            values["reactions"] = self._reactions(added=True)
+            values["removed_reactions"] = self._reactions(added=False) or None
         if self.delivery is not None:
             values["delivery"] = DeliveryStateView(
                 state=self.delivery.state,
                 attempts=self.delivery.attempts,
                 error=self.delivery.error,
                 message_key=self.message_key,
+                operation=self.delivery.operation,
+                operation_state=self.delivery.operation_state,
+                error_code=self.delivery.error_code,
+                version=self.delivery.version,
+                message_keys=self.delivery.message_keys or None,
             )
         return MessageState(**values)
+
+    def _reactions(self, *, added: bool) -> tuple[ReactionState, ...]:
+        return tuple(
+            ReactionState(person=one.person_key, name=one.name, at=one.at)
+            for one in self.reactions
+            if one.added is added
+        )
 
 
 def printable(text: str) -> str:

@@ -56,6 +56,34 @@ ON CONFLICT (person_key) DO UPDATE SET agent_id = $2, active = $3, version = age
 WHERE agent_identities.agent_id = $2 OR NOT agent_identities.active
 RETURNING version"""
 
+# --- from the log (okno restore)
+_RESTORE_AGENT = """
+INSERT INTO agents AS a (id, name, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
+ON CONFLICT (id) DO UPDATE SET name = $2, role = $3, updated_at = $4 WHERE a.updated_at <= $4"""
+_RESTORE_IDENTITY = """
+INSERT INTO agent_identities AS i (person_key, agent_id, active, version) VALUES ($1, $2, $3, $4)
+ON CONFLICT (person_key) DO UPDATE SET agent_id = $2, active = $3, version = $4 WHERE i.version < $4
+RETURNING true"""
+_KNOWN_VERSION = "SELECT version FROM agent_identities WHERE person_key = $1"
+_DROP_OUTDATED = """
+DELETE FROM outbox o USING agent_identities i
+WHERE o.topic = 'desk.staff.v1' AND o.key = convert_to(i.person_key, 'UTF8')
+    AND (convert_from(o.payload, 'UTF8')::jsonb ->> 'version')::bigint < i.version"""
+
+
+async def restore_identity(connection: Connection, said: StaffIdentity) -> bool:
+    """What `desk.staff.v1` says later than what is stored. Whether it did."""
+    known = await connection.fetchval(_KNOWN_VERSION, said.identity)
+    if known is not None and known >= said.version:
+        return False
+    await connection.execute(_RESTORE_AGENT, said.agent_id, said.name, said.role.value, said.updated_at)
+    return bool(await connection.fetchval(_RESTORE_IDENTITY, said.identity, said.agent_id, said.active, said.version))
+
+
+async def drop_outdated(connection: Connection) -> None:
+    """What waits to be published and is older than what was: it must not become the topic's latest word."""
+    await connection.execute(_DROP_OUTDATED)
+
 
 async def list_agents(connection: Connection, after: str, limit: int) -> list[Agent]:
     return [_agent(row) for row in await connection.fetch(_LIST, after, limit)]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.database import Connection
-from contracts.desk_policy_v1 import Policy
+from contracts.desk_policy_v1 import Policy, PolicyPublished
 
 _LATEST = "SELECT version, document::text, applied_at, applied_by FROM policies ORDER BY version DESC LIMIT 1"
 _LOCK = "LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE"
@@ -33,3 +33,21 @@ async def current_policy(connection: Connection, *, lock: bool = False) -> Appli
 
 async def save_policy(connection: Connection, version: int, document: Policy, at: datetime, by: str) -> None:
     await connection.execute(_INSERT, version, document.model_dump_json(), at, by)
+
+
+# --- from the log (okno restore)
+_DROP_OUTDATED = """
+DELETE FROM outbox WHERE topic = 'desk.policy.v1'
+    AND (convert_from(payload, 'UTF8')::jsonb ->> 'version')::int < (SELECT max(version) FROM policies)"""
+_RESTORE = f"{_INSERT} ON CONFLICT DO NOTHING RETURNING true"
+
+
+async def restore_policy(connection: Connection, said: PolicyPublished) -> bool:
+    """What `desk.policy.v1` says and isn't stored. Whether it wasn't."""
+    document = said.document.model_dump_json()
+    return bool(await connection.fetchval(_RESTORE, said.version, document, said.applied_at, said.applied_by))
+
+
+async def drop_outdated(connection: Connection) -> None:
+    """What waits to be published and is older than what was: it must not become the topic's latest word."""
+    await connection.execute(_DROP_OUTDATED)

@@ -28,7 +28,7 @@ def _changes_json(change: TicketChange) -> str:
     return to_json({name: {"old": one.old, "new": one.new} for name, one in changes.items()}) if changes else "{}"
 
 
-_HISTORY: tuple[Column[TicketChange], ...] = (
+HISTORY: tuple[Column[TicketChange], ...] = (
     Column("ticket_id", "text", lambda c: c.event.ticket_id),
     Column("version", "bigint", lambda c: c.event.version),
     Column("at", "timestamptz", lambda c: c.event.at),
@@ -60,13 +60,13 @@ class _Save:
         conversations = 1 + len(self.tickets)
         messages_at = conversations + len(tickets.CONVERSATION_COLUMNS)
         history = messages_at + len(self.messages)
-        done = history + len(_HISTORY)
+        done = history + len(HISTORY)
         at = done + len(_COMMANDS)
         return f"""
 WITH t AS ({tickets.insert_tickets(self.tickets, 1)}),
 c AS ({tickets.insert_conversations(conversations)}),
 m AS ({messages.insert_messages(self.messages, messages_at)}),
-h AS ({insert("history", _HISTORY, first=history)}),
+h AS ({insert("history", HISTORY, first=history)}),
 d AS (
     INSERT INTO commands (command_id, outcome, ticket_id, applied_at)
     SELECT r.*, ${at}::timestamptz
@@ -103,14 +103,14 @@ FROM unnest($1::text[], $2::bigint[], $3::text[]) AS r(id, version, receipt)
 ON CONFLICT (delivery_id) DO UPDATE SET version = excluded.version, receipt = excluded.receipt
 WHERE early_receipts.version < excluded.version"""
 _USE_RECEIPTS = "DELETE FROM early_receipts WHERE delivery_id = ANY($1::text[])"
-_KEEP_CHANGES = """
+KEEP_CHANGES = """
 INSERT INTO early_changes (command_id, message_key, type, command, traceparent, arrived_at)
 SELECT r.id, r.message_key, r.type, r.command::jsonb, r.traceparent, now()
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
     AS r(id, message_key, type, command, traceparent)"""
 _USE_CHANGES = "DELETE FROM early_changes WHERE command_id = ANY($1::text[])"
-_MOVED = "UPDATE channel_aliases SET channel_key = $2 WHERE channel_key = $1"
-_ALIAS = """
+MOVED = "UPDATE channel_aliases SET channel_key = $2 WHERE channel_key = $1"
+ALIAS = """
 INSERT INTO channel_aliases (old_channel_key, channel_key, moved_at) VALUES ($1, $2, $3)
 ON CONFLICT (old_channel_key) DO UPDATE SET channel_key = excluded.channel_key"""
 
@@ -160,8 +160,8 @@ async def _update_tickets(connection: Connection, book: Book) -> None:
 
 async def _save_moves(connection: Connection, book: Book) -> None:
     for old, channel, at in book.moved:
-        await connection.execute(_MOVED, old, channel.key)
-        await connection.execute(_ALIAS, old, channel.key, at)
+        await connection.execute(MOVED, old, channel.key)
+        await connection.execute(ALIAS, old, channel.key, at)
 
 
 async def _save_requesters(connection: Connection, book: Book, at: datetime) -> None:
@@ -190,7 +190,7 @@ async def _insert(connection: Connection, book: Book, at: datetime) -> None:
         *arrays(save.tickets, opened),
         *arrays(tickets.CONVERSATION_COLUMNS, conversations),
         *arrays(save.messages, added),
-        *arrays(_HISTORY, book.changes),
+        *arrays(HISTORY, book.changes),
         *arrays(_COMMANDS, sorted(book.done, key=lambda done: done.command_id)),
         at,
     )
@@ -222,7 +222,7 @@ async def _save_details(connection: Connection, book: Book) -> None:
     if book.kept_changes:
         changes = [book.kept_changes[one] for one in sorted(book.kept_changes)]
         await connection.execute(
-            _KEEP_CHANGES,
+            KEEP_CHANGES,
             sorted(book.kept_changes),
             [one.command.message_key for one in changes],
             [one.command.TYPE for one in changes],

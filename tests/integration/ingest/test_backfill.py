@@ -17,7 +17,8 @@ from contracts.chat_requests_v1 import ReadHistory
 from contracts.codec import Envelope
 from contracts.keys import ChannelKey, Platform, message_key, slack_channel
 from sandbox.stack.kafka.server import EmbeddedKafka
-from services.ingest.bootstrap import FOLDERS, SCHEMA
+from services.ingest.bootstrap import FOLDERS
+from services.ingest.reading import SCHEMA
 from tests.integration.ingest.support import SECONDS, Log, Platforms, Running, running
 from tests.integration.ingest.test_slack import secrets
 from tests.integration.ingest.test_worker import environment, publish

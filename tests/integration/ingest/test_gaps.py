@@ -14,7 +14,8 @@ from contracts.chat import Author, Channel, ChannelType
 from contracts.chat_events_v1 import ChannelMoved, MessagePosted
 from contracts.chat_requests_v1 import ReadHistory
 from contracts.keys import Platform, message_key, slack_channel, slack_person, telegram_channel
-from services.ingest.bootstrap import FOLDERS, SCHEMA
+from services.ingest.bootstrap import FOLDERS
+from services.ingest.reading import SCHEMA
 from services.ingest.worker import heard, jobs, known, readings, wishes
 from services.ingest.worker.backfill import RETRIES_END, Backfill
 from services.ingest.worker.history import Thread

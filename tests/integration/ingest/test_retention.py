@@ -10,7 +10,8 @@ from chassis.settings import read
 from contracts.chat import Author, Channel, ChannelType
 from contracts.chat_events_v1 import MessagePosted
 from contracts.keys import Platform, message_key, slack_channel, slack_person
-from services.ingest.bootstrap import FOLDERS, SCHEMA
+from services.ingest.bootstrap import FOLDERS
+from services.ingest.reading import SCHEMA
 from services.ingest.settings import IngestWorkerSettings
 from services.ingest.worker import heard, jobs, known, retention
 from services.ingest.worker.jobs import Job

@@ -14,7 +14,8 @@ from contracts.codec import encode
 from contracts.keys import Platform, message_key, slack_channel, slack_person, telegram_channel, telegram_person
 from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.telegram import BotIdentity
-from services.ingest.bootstrap import FOLDERS, SCHEMA
+from services.ingest.bootstrap import FOLDERS
+from services.ingest.reading import SCHEMA
 from tests.integration.ingest.support import Log, Platforms, running
 
 NOW = datetime(2024, 5, 21, tzinfo=UTC)

@@ -1,6 +1,7 @@
 """Whatever arrives, in whatever order: versions without gaps, one active ticket a place, each message in one ticket."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,9 +23,10 @@ from contracts.ticket_commands_v1 import (
     Role,
     TicketCommand,
 )
-from contracts.ticket_events_v1 import ChangeKind, Status
+from contracts.ticket_events_v1 import ChangeKind, Status, TicketChanged
 from services.ticketing.domain.apply import apply_command
 from services.ticketing.domain.book import Book
+from services.ticketing.domain.folding import message_of, ticket_of
 from services.ticketing.domain.ticket import AuthorKind
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -125,3 +127,22 @@ def test_every_event_survives_its_encoding(arriving: list[TicketCommand]) -> Non
         again = decode(encoded.topic, encoded.headers, encoded.value).data
         assert again == change.event
         assert change.event.kind in ChangeKind
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(commands(), min_size=5, max_size=25))
+def test_every_event_carries_all_that_is_stored_of_its_ticket_and_message(arriving: list[TicketCommand]) -> None:
+    book = Book(numbers=list(range(1, 100)))
+    for command in arriving:
+        apply_command(book, command, START, None)
+    for change in book.changes:
+        encoded = encode(change.event, source="test", time=START)
+        event = decode(encoded.topic, encoded.headers, encoded.value).data
+        assert isinstance(event, TicketChanged)
+        assert ticket_of(event, None) == change.ticket
+        folded, stored = message_of(event, None), change.message
+        if folded is None or stored is None:
+            assert folded is stored is None
+            continue
+        assert replace(folded, reactions=()) == replace(stored, reactions=())
+        assert set(folded.reactions) == set(stored.reactions)

@@ -1,0 +1,154 @@
+"""A ledger that was set back: nothing is posted a second time, and what may have been posted is looked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.commands import app as okno
+from contracts.chat_replies_v1 import DeleteReply, EditReply, PostReply
+from sandbox.stack.kafka.server import EmbeddedKafka
+from sandbox.stack.postgres.server import EmbeddedPostgres
+from services.notifier.bootstrap import SCHEMA
+from services.notifier.outcomes import Posted, Target
+from tests import backups
+from tests.integration.notifier.conftest import Desk
+from tests.integration.notifier.test_process import Notifiers
+
+BLIND = {
+    "deliveries": ("created_at",),
+    "parts": ("posted_at",),
+    "operations": ("line", "due_at", "lease_token", "queued_at", "ended_at", "first_sent_at", "sending_revision",
+                   "traceparent"),
+    "instructions": ("applied_at",),
+}  # fmt: skip
+
+
+class Scene:
+    """The backup's notifier and the lost one, one after the other, on the same topics and platforms."""
+
+    def __init__(self, desk: Desk, kafka: EmbeddedKafka, dsn: str, folder: Path) -> None:
+        self.desk, self.kafka, self.dsn, self.folder = desk, kafka, dsn, folder
+
+        self.made: list[Notifiers] = []
+
+    def notifiers(self, dsn: str) -> Notifiers:
+        self.made.append(Notifiers(self.desk, self.kafka, dsn, self.folder))
+        return self.made[-1]
+
+    async def reaches(self, post: PostReply, state: str) -> None:
+        """Wait until the last receipt of a delivery is this one; versions are gapless, whoever wrote them."""
+        await self.notifiers(self.dsn).ends(post, state)
+
+    async def posted_behind_the_ledgers_back(self, post: PostReply) -> None:
+        """As by a sender of which no receipt was published."""
+        sender = self.desk.senders()[post.place.channel.platform]
+        target = Target(post.delivery_id, 0, post.place.channel.key, post.place)
+        assert isinstance(await sender.post(target, sender.render(post.text, ())[0]), Posted)
+        await sender.close()
+
+
+@pytest.fixture
+async def scene(
+    desk: Desk, kafka: EmbeddedKafka, registry_topics: None, database_url: str, tmp_path: Path
+) -> AsyncIterator[Scene]:
+    made = Scene(desk, kafka, database_url, tmp_path)
+    yield made
+    for process in [one for notifiers in made.made for one in notifiers.running]:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+async def restore(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("DATABASE_URL", scene.dsn)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", scene.kafka.bootstrap_servers)
+    said = await asyncio.to_thread(CliRunner().invoke, okno, ["restore", "--service", "notifier"])
+    assert said.exit_code == 0, said.output
+    return said.output
+
+
+def stop(notifiers: Notifiers) -> None:
+    for process in notifiers.running:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+async def test_nothing_is_posted_again_and_what_was_sent_can_be_changed(
+    scene: Scene, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = scene.desk
+    thread, dialog = desk.slack_channel(), desk.telegram_dialog()
+    # At the time of the backup this one waited for its turn.
+    waited = desk.post(thread, "waited")
+    await desk.give(waited)
+    await desk.database.close()  # a database in use can't be copied
+    async with backups.copied(postgres, scene.dsn) as lost:
+        gone = scene.notifiers(lost)
+        gone.start()
+        since = [desk.post(thread, "in Slack"), desk.post(dialog, "in Telegram"), desk.post(thread, "x" * 9000)]
+        edited, deleted = desk.post(thread, "before"), desk.post(thread, "wrong")
+        await gone.publish(*since, edited, deleted)
+        for post in (waited, *since, edited, deleted):
+            await scene.reaches(post, "post sent")
+        await gone.publish(desk.about(EditReply, edited, text="after"), desk.about(DeleteReply, deleted))
+        await scene.reaches(edited, "edit sent")
+        await scene.reaches(deleted, "delete sent")
+        stop(gone)
+        expected = await backups.rows(lost, SCHEMA, without=("buckets",), blind=BLIND)
+    chats = desk.slack_posts(thread), desk.telegram_posts(dialog)
+    assert len(chats[1]) == 1
+
+    said = await restore(scene, monkeypatch)
+    assert "recovered: 0 posts were possibly sent" in said
+    restored = await backups.rows(scene.dsn, SCHEMA, without=("buckets",), blind=BLIND)
+    for name in ("deliveries", "parts", "instructions"):
+        assert backups.differences({name: restored[name]}, {name: expected[name]}) == []
+    back = scene.notifiers(scene.dsn)
+    back.start()
+    more = desk.post(thread, "more")
+    await back.publish(
+        desk.about(EditReply, since[1], text="better"), desk.about(EditReply, waited, text="no more"), more
+    )
+    await scene.reaches(since[1], "edit sent")
+    await scene.reaches(waited, "edit sent")
+    await scene.reaches(more, "post sent")
+    stop(back)
+    assert desk.telegram_posts(dialog) == ["better"]
+    assert desk.slack_posts(thread) == ["no more" if text == "waited" else text for text in chats[0]] + ["more"]
+
+
+async def test_what_has_no_receipt_is_looked_for_in_slack_and_unknown_in_telegram(
+    scene: Scene, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = scene.desk
+    thread, dialog = desk.slack_channel(), desk.telegram_dialog()
+    sent, unsent = desk.post(thread, "sent"), desk.post(thread, "not sent")
+    perhaps = desk.post(dialog, "perhaps")
+    waited = desk.post(dialog, "waited", conversation="cnv_waited")
+    await desk.give(waited)
+    await desk.database.close()  # a database in use can't be copied
+    async with backups.copied(postgres, scene.dsn) as lost:
+        gone = scene.notifiers(lost)
+        gone.start()
+        await scene.reaches(waited, "post sent")
+        stop(gone)
+        await gone.publish(sent, unsent, perhaps, desk.about(EditReply, sent, text="sent, edited"))
+    for post in (sent, perhaps):
+        await scene.posted_behind_the_ledgers_back(post)
+
+    said = await restore(scene, monkeypatch)
+    assert "recovered: 3 posts were possibly sent" in said
+    back = scene.notifiers(scene.dsn)
+    back.start()
+    await scene.reaches(sent, "edit sent")
+    await scene.reaches(unsent, "post sent")
+    await scene.reaches(perhaps, "post unknown")
+    stop(back)
+    assert desk.slack_posts(thread) == ["sent, edited", "not sent"]
+    assert desk.telegram_posts(dialog) == ["waited", "perhaps"]
+    assert "nothing was missing" in await restore(scene, monkeypatch)

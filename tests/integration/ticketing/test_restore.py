@@ -1,0 +1,289 @@
+"""A ticketing database that was set back is brought forward by `okno restore`, as far as the log goes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from chassis import restoring
+from chassis.clock import ManualClock
+from chassis.database import Database
+from chassis.migrations import migrate
+from chassis.restoring import reading
+from chassis.settings import KafkaSettings
+from cli.commands import app as okno
+from contracts.base import RecordModel
+from contracts.keys import slack_channel
+from contracts.ticket_commands_v1 import CloseTicket, MoveChannel, RecordReaction, RemoveMessage, ReviseMessage, Role
+from sandbox.stack.kafka.server import EmbeddedKafka
+from sandbox.stack.postgres.server import EmbeddedPostgres
+from services.ticketing import tokens
+from services.ticketing.api.app import create_app
+from services.ticketing.bootstrap import MIGRATIONS, SCHEMA
+from services.ticketing.restore import restore as restore_ticketing
+from services.ticketing.tokens import Scope
+from tests import backups
+from tests.integration.ticketing.desk import (
+    NOW,
+    STUDENT,
+    Desk,
+    common,
+    key_at,
+    later,
+    place_message,
+    slack_place,
+    telegram_place,
+)
+from tests.integration.ticketing.processes import Processes
+from tests.integration.ticketing.test_replies import receipt
+
+WORKER = "ticketing-worker"
+UNCARRIED = ("tokens", "idempotency_keys", "commands")
+BLIND = {
+    "channel_aliases": ("moved_at",),
+    "early_receipts": ("arrived_at",),
+    "early_changes": ("arrived_at", "traceparent"),
+    "agents": ("created_at", "updated_at"),
+}
+THREADS = [slack_place("C1", f"17163000{n:02}.000100") for n in range(6)]
+DIALOG = telegram_place(4711)
+
+
+class Scene:
+    """A worker on one of the two databases, customers who write to Kafka, and agents at the API."""
+
+    def __init__(self, dsn: str, kafka: EmbeddedKafka, folder: Path) -> None:
+        folder.mkdir()
+        self.dsn = dsn
+        self.kafka = kafka
+        self.folder = folder
+        self.sent = 0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[tuple[Processes, Desk]]:
+        """A worker runs while the block does, and has nothing left to do when it ends."""
+        database = await Database.connect(self.dsn, schema=SCHEMA, process="test", max_size=8)
+        processes = Processes(self.dsn, self.kafka.bootstrap_servers, self.folder, database)
+        clock = ManualClock(NOW)
+        async with database.transaction() as connection:
+            created = await tokens.create(connection, "tests", scope=Scope.ADMIN)
+        transport = httpx.ASGITransport(app=create_app(database, clock), raise_app_exceptions=False)
+        headers = {"Authorization": f"Bearer {created.token}"}
+        try:
+            async with httpx.AsyncClient(transport=transport, base_url="http://okno", headers=headers) as client:
+                worker = await processes.start(WORKER)
+                yield processes, Desk(database, clock, client)
+                await self.idle(processes)
+                worker.terminate()
+                assert await worker.wait() == 0
+        finally:
+            await processes.end()
+            await database.close()
+
+    async def idle(self, processes: Processes) -> None:
+        """Until all records are read and published."""
+        ends = await log_ends(self.kafka)
+
+        async def read() -> bool:
+            rows = await processes.database.pool.fetch("SELECT topic, partition, next_offset FROM positions")
+            stored = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+            return all(stored.get(key, 0) >= end for key, end in ends.items())
+
+        await processes.until(read)
+        await processes.relayed()
+
+    async def rows(self) -> backups.Rows:
+        return await backups.rows(self.dsn, SCHEMA, without=UNCARRIED, blind=BLIND)
+
+
+async def log_ends(kafka: EmbeddedKafka) -> dict[tuple[str, int], int]:
+    from aiokafka import TopicPartition
+
+    from contracts.topics import TOPICS
+    from services.ticketing.worker import TOPICS_READ
+    from tests import topic_reader
+
+    asked = [TopicPartition(name, n) for name in TOPICS_READ for n in range(TOPICS[name].partitions)]
+    found = await topic_reader.ends(kafka.bootstrap_servers, asked)
+    return {(tp.topic, tp.partition): end for tp, end in found.items() if end}
+
+
+@pytest.fixture
+async def backup(database_url: str, kafka: EmbeddedKafka, registry_topics: None, tmp_path: Path) -> Scene:
+    """The database that will have stayed behind."""
+    await migrate(database_url, schema=SCHEMA, folders=MIGRATIONS)
+    return Scene(database_url, kafka, tmp_path / "backup")
+
+
+async def restore(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What `okno restore` prints."""
+    monkeypatch.setenv("DATABASE_URL", scene.dsn)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", scene.kafka.bootstrap_servers)
+    said = await asyncio.to_thread(CliRunner().invoke, okno, ["restore", "--service", "ticketing"])
+    assert said.exit_code == 0, said.output
+    return said.output
+
+
+async def interrupted(scene: Scene) -> None:
+    """Ended in the middle, it has changed nothing."""
+    before = await scene.rows()
+
+    class Killed(Exception):
+        pass
+
+    def tell(text: str) -> None:
+        if "commands known" in text:  # all events are folded by then
+            raise Killed
+
+    async with reading(KafkaSettings(kafka_bootstrap_servers=scene.kafka.bootstrap_servers)) as log:
+        with pytest.raises(Killed):
+            await restore_ticketing(scene.dsn, log, tell)
+    assert await scene.rows() == before
+
+
+def commands(n: int, model: type[RecordModel], place: Any, **fields: Any) -> Any:
+    return model(**common(f"{place.channel.key}:test:{n}", place.channel.key), **fields)
+
+
+async def work_before(processes: Processes, desk: Desk) -> dict[str, Any]:
+    """Three tickets, one answered, one closed."""
+    await desk.agent("Vera", "slack:U9")
+    opening = [place_message(place, f"{n}", at=later(n)) for n, place in enumerate(THREADS[:3])]
+    await processes.send(*opening)
+
+    async def stored() -> bool:
+        return await processes.count("tickets") == 3
+
+    await processes.until(stored)
+    found = await desk.tickets()
+    by_place = {
+        place.key: next(one for one in found if one["subject"] == f"{n}") for n, place in enumerate(THREADS[:3])
+    }
+    await desk.reply(by_place[THREADS[0].key]["id"])
+    return {"opening": opening, "tickets": by_place}
+
+
+async def work_since(processes: Processes, desk: Desk, before: dict[str, Any]) -> None:
+    """Everything that can happen to a ticket, by customers and agents."""
+    first, second, third = (before["tickets"][place.key] for place in THREADS[:3])
+    opening = before["opening"]
+    vera = (await desk.get("/agents"))["items"][0]["id"]
+    rene = await desk.agent("René", "slack:U8")
+    files = ({"id": "F1", "name": "a.pdf", "media_type": "application/pdf", "size": 3},)
+    added = [
+        place_message(THREADS[0], "more", at=later(60), attachments=files),
+        place_message(THREADS[0], "staff", at=later(61), role=Role.DESK, agent_id=vera),
+        place_message(THREADS[3], "fourth", at=later(62)),
+        place_message(DIALOG, "dialog\0", at=later(63), reply_to=None),
+        place_message(THREADS[3], "read in", at=later(30), context=True),
+    ]
+    noise = [  # these leave no event
+        place_message(THREADS[4], "nobody's", at=later(64), role=Role.DESK, opens=False),
+        commands(1, CloseTicket, THREADS[4], place_key=THREADS[4].key, by=STUDENT, role=Role.CUSTOMER, at=later(65)),
+        commands(
+            2, ReviseMessage, THREADS[0], message_key=opening[0].message.message_key, text="0", edited_at=later(1)
+        ),
+    ]
+    early = commands(
+        3, RecordReaction, THREADS[5], message_key=key_at(THREADS[5], later(999)), person=STUDENT, name="eyes",
+        added=True, at=later(66),
+    )  # fmt: skip
+    changes = [
+        commands(
+            4, ReviseMessage, THREADS[0], message_key=opening[0].message.message_key, text="edited", edited_at=later(70)
+        ),
+        commands(5, RemoveMessage, THREADS[1], message_key=opening[1].message.message_key, deleted_at=later(71)),
+        *(
+            commands(6 + n, RecordReaction, THREADS[2], message_key=opening[2].message.message_key, person=STUDENT,
+                     name=name, added=added_, at=later(72 + n))
+            for n, (name, added_) in enumerate([("eyes", True), ("tada", True), ("eyes", False)])
+        ),
+    ]  # fmt: skip
+    # Now a ticket is there: what came to nothing before must not be put into it.
+    asked = place_message(THREADS[4], "somebody's", at=later(63))
+    await processes.send(*added, *noise, early, *changes, asked)
+
+    async def stored() -> bool:
+        return await processes.count("tickets") == 6 and await processes.count("reactions") == 2
+
+    await processes.until(stored)
+    reply = await desk.reply(second["id"], "An answer", mentions=[rene["id"]])
+    await processes.send(
+        receipt(reply["id"], 1, "queued"),
+        receipt(reply["id"], 2, "sent", message_keys=("slack:C1:9.000001", "slack:C1:9.000002")),
+        receipt("rpl_unheard_of", 1, "sent", message_keys=("slack:C1:9.000003",)),
+    )
+
+    async def sent() -> bool:
+        return await processes.count("posted_keys") == 2
+
+    await processes.until(sent)
+    await desk.http.patch(f"/v1/tickets/{second['id']}/replies/{reply['id']}", json={"text": "A better answer"})
+    await desk.http.post(f"/v1/tickets/{third['id']}/notes", json={"text": "Only for us"})
+    # The place goes on with a new ticket, whose events are on another partition than the end of the old one.
+    third = await desk.ticket(third["id"])
+    assert (await desk.patch(third, status="closed", tags=["a", "b"], queue="billing")).status_code == 200
+    await processes.send(
+        place_message(THREADS[2], "a new question", at=NOW + timedelta(days=30)),
+        place_message(THREADS[2], "and more", at=NOW + timedelta(days=30, seconds=1)),
+        commands(
+            20, MoveChannel, THREADS[0], channel=THREADS[0].channel.model_copy(update={"key": slack_channel("C2")})
+        ),
+    )
+
+    async def moved() -> bool:
+        return await processes.count("channel_aliases") == 1
+
+    await processes.until(moved)
+    assert (await desk.ticket(first["id"]))["version"] > 3
+
+
+async def test_what_customers_and_agents_did_since_the_backup_is_there_again(
+    backup: Scene, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with backup.open() as (processes, desk):
+        before = await work_before(processes, desk)
+    async with backups.copied(postgres, backup.dsn) as dsn:
+        lost = Scene(dsn, backup.kafka, tmp_path / "lost")
+        async with lost.open() as (processes, desk):
+            await work_since(processes, desk, before)
+        expected = await lost.rows()
+
+        await interrupted(backup)
+        said = await restore(backup, monkeypatch)
+        assert "not recovered: in no topic: API tokens" in said
+        async with backup.open() as (processes, desk):
+            await backup.idle(processes)
+            assert backups.differences(await backup.rows(), expected) == []
+            events = await processes.events()
+            # And it goes on: versions and numbers without holes or repetitions.
+            await processes.send(place_message(DIALOG, "still there?", at=later(4000)))
+
+            async def added() -> bool:
+                return await processes.count("messages") == len(expected["messages"]) + 1
+
+            await processes.until(added)
+            await processes.relayed()
+            after = await processes.events()
+        assert all(versions == list(range(1, len(versions) + 1)) for versions in after.values())
+        assert sum(map(len, after.values())) == sum(map(len, events.values())) + 1
+
+
+async def test_nothing_is_restored_while_a_process_runs(backup: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restoring, "LEAVE_SECONDS", 0.0)
+    monkeypatch.setenv("DATABASE_URL", backup.dsn)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", backup.kafka.bootstrap_servers)
+    async with backup.open() as (processes, _):
+        await processes.send(place_message(DIALOG))
+        await backup.idle(processes)
+        said = await asyncio.to_thread(CliRunner().invoke, okno, ["restore", "--service", "ticketing"])
+    assert said.exit_code == 1
+    assert "Stop Okno's processes first." in said.output
+    assert "ticketing-worker-0 (group ticketing)" in said.output
+    assert "ticketing-worker-0 (connected to PostgreSQL)" in said.output

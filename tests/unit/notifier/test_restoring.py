@@ -1,0 +1,118 @@
+"""What instructions and receipts make of a delivery whose ledger was set back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts.chat_receipts_v1 import DeliveryChanged, DeliveryState, Operation
+from contracts.chat_replies_v1 import CancelReply, DeleteReply, EditReply, ReplyInstruction, ResendReply
+from contracts.keys import MessageKey
+from services.notifier.ledger.entry import Entry
+from services.notifier.ledger.restoring import Fate, Told, instructed, settled
+from tests.unit.notifier.test_instructions import AT, CHANNEL, KEY, S, entry_in
+
+QUEUED, SENDING, SENT, UNKNOWN, FAILED = S.QUEUED, S.SENDING, S.SENT, S.UNKNOWN, S.FAILED
+LATER = AT + timedelta(hours=1)
+POST, EDIT, DELETE = Operation.POST, Operation.EDIT, Operation.DELETE
+
+
+def instruction(model: type[ReplyInstruction], number: int = 2, **more: Any) -> ReplyInstruction:
+    return model.model_validate(
+        {"instruction_id": f"i{number}", "delivery_id": "d1", "channel_key": CHANNEL, "requested_at": AT, **more}
+    )
+
+
+def edit(text: str, number: int = 2) -> ReplyInstruction:
+    return instruction(EditReply, number, text=text)
+
+
+def restored(
+    given: list[ReplyInstruction], *receipts: tuple[Operation, DeliveryState], in_ledger: DeliveryState = QUEUED
+) -> tuple[Entry, int]:
+    """The entry after it, and which of its texts the chat shows. Message keys are told from the first `sent` on."""
+    entry: Entry | None = entry_in(in_ledger)
+    assert entry is not None
+    told, fate = Told(), Fate(entry.version, in_ledger)
+    keys: tuple[MessageKey, ...] = ()
+    for one in given:
+        entry = instructed(entry, told, one, partition=3, traceparent=None, at=AT)
+    assert entry is not None
+    for operation, state in receipts:
+        keys = (KEY,) if state is SENT else keys
+        fate.fold(
+            DeliveryChanged(
+                delivery_id="d1", version=fate.version + 1, channel_key=CHANNEL, conversation_id="c1",
+                operation=operation, state=state, at=AT, message_keys=keys,
+            )
+        )  # fmt: skip
+    return entry, settled(entry, told, fate, LATER)
+
+
+def waiting(entry: Entry) -> list[str]:
+    return [f"{one.kind} {one.state}" for one in entry.operations if one.active]
+
+
+@pytest.mark.parametrize("receipts", [[], [(POST, QUEUED)], [(POST, QUEUED), (POST, SENDING)]])
+def test_a_post_that_no_receipt_ends_is_in_doubt(receipts: list[tuple[Operation, DeliveryState]]) -> None:
+    entry, _ = restored([], *receipts)
+    assert waiting(entry) == ["post sending"]
+    assert entry.version == 1 + len(receipts)
+
+
+@pytest.mark.parametrize("state", [SENT, UNKNOWN, FAILED, S.CANCELLED])
+def test_a_post_that_a_receipt_ends_is_ended(state: DeliveryState) -> None:
+    entry, _ = restored([], (POST, QUEUED), (POST, SENDING), (POST, state))
+    assert (entry.post.state, waiting(entry)) == (state, [])
+
+
+def test_an_edit_that_a_receipt_ends_is_not_made_again() -> None:
+    sent = (POST, SENT)
+    entry, shown = restored([edit("new")], sent, (EDIT, QUEUED), (EDIT, SENDING), (EDIT, SENT))
+    assert (entry.text, waiting(entry)) == ("new", [])
+    assert shown == entry.revision == entry.parts[0].revision
+
+
+def test_of_edits_without_receipts_the_last_text_is_made_again() -> None:
+    entry, shown = restored([edit("newer", 2), edit("newest", 3)], (POST, SENT), (EDIT, SENT))
+    assert (entry.text, waiting(entry)) == ("newest", ["edit queued"])
+    assert shown == entry.parts[0].revision == entry.revision - 1
+    assert entry.operations[-1].instruction_id == "i3"
+
+
+def test_behind_a_post_in_doubt_its_edit_follows() -> None:
+    entry, shown = restored([edit("new")], (POST, SENDING))
+    assert waiting(entry) == ["post sending", "edit queued"]
+    assert shown == entry.revision - 1
+
+
+def test_a_deletion_without_a_receipt_is_made_again_and_one_with_is_not() -> None:
+    entry, _ = restored([instruction(DeleteReply)], (POST, SENT))
+    assert (entry.deleted, waiting(entry)) == (True, ["delete queued"])
+    entry, _ = restored([instruction(DeleteReply)], (POST, SENT), (DELETE, SENT))
+    assert (entry.deleted, waiting(entry)) == (True, [])
+    entry, _ = restored([instruction(DeleteReply)], (POST, S.CANCELLED))
+    assert waiting(entry) == []
+
+
+@pytest.mark.parametrize("in_ledger", [QUEUED, FAILED], ids=["failed since", "failed before the backup"])
+def test_sending_again_is_in_doubt_unless_receipts_tell_how_it_ended(in_ledger: DeliveryState) -> None:
+    failed = [] if in_ledger is FAILED else [(POST, FAILED)]
+    again = [(POST, QUEUED), (POST, SENDING), (POST, FAILED)]
+    entry, _ = restored([instruction(ResendReply)], *failed, *again, in_ledger=in_ledger)
+    assert (entry.post.state, waiting(entry)) == (FAILED, [])
+    entry, _ = restored([instruction(ResendReply)], *failed, in_ledger=in_ledger)
+    assert waiting(entry) == ["post sending"]
+
+
+def test_what_was_withdrawn_is_not_posted_should_it_not_be_there() -> None:
+    entry, _ = restored([instruction(CancelReply)], (POST, QUEUED))
+    assert (entry.withdrawn, waiting(entry)) == (True, ["post sending"])
+    entry, _ = restored([instruction(CancelReply)], (POST, SENT))
+    assert not entry.withdrawn
+
+
+def test_an_instruction_about_an_unknown_delivery_makes_none() -> None:
+    assert instructed(None, Told(), edit("new"), partition=3, traceparent=None, at=AT) is None
