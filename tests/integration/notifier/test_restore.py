@@ -51,7 +51,7 @@ class Scene:
         async with asyncio.timeout(20):
             while not isinstance(said := await sender.post(target, sender.render(post.text, ())[0]), Posted):
                 assert isinstance(said, Later)  # the chat had a post within the second
-                await asyncio.sleep(said.held_seconds)
+                await asyncio.sleep(said.held_seconds or 0.1)
         await sender.close()
 
 
