@@ -1,5 +1,7 @@
 """Takes what is about a person out of JSON that waits in a table. Rows stay, and so do their ids and order."""
 
+from typing import Any
+
 from chassis.database import Database
 from contracts.erasure import Erased
 
@@ -14,18 +16,23 @@ async def rewrite(database: Database, table: str, key: str, column: str, erased:
     """
     async with database.transaction() as connection:
         await connection.execute(PATIENCE)
-        changed = []
-        query = f"SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608
-        async for row in connection.cursor(query, prefetch=20):
-            name, text = row
-            try:
-                kept = erased.without_in(text)
-            except ValueError:
-                continue
-            if kept is not text:
-                changed.append((name, kept))
-        await connection.executemany(f"UPDATE {table} SET {column} = $2 WHERE {key} = $1", changed)  # noqa: S608
-    return len(changed)
+        query = f"SELECT {key} AS key, {column} AS content FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608
+        rows = connection.cursor(query, prefetch=20)
+        about = [row["key"] async for row in rows if _without(erased, row["content"]) is not None]
+        for name in sorted(about):  # the order in which everybody locks; as they are now, not as they were read
+            now = await connection.fetchval(f"SELECT {column} FROM {table} WHERE {key} = $1 FOR UPDATE", name)  # noqa: S608
+            if (kept := _without(erased, now)) is not None:
+                await connection.execute(f"UPDATE {table} SET {column} = $2 WHERE {key} = $1", name, kept)  # noqa: S608
+    return len(about)
+
+
+def _without(erased: Erased, content: Any) -> Any:
+    """What is left of a row's content, or None where nothing has to go."""
+    try:
+        kept = erased.without_in(content) if content is not None else None
+    except ValueError:
+        return None
+    return None if kept is content else kept
 
 
 async def rewrite_outbox(database: Database, erased: Erased) -> int:

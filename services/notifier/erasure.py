@@ -8,12 +8,9 @@ from contracts.erasure import ERASED, Erased
 _ENDED = """NOT EXISTS (
     SELECT FROM operations o WHERE o.delivery_id = d.delivery_id
     AND (o.state IN ('queued', 'sending') OR (o.kind = 'post' AND o.state IN ('failed', 'unknown'))))"""
-_TEXTS = f"""
-WITH ended AS (
-    SELECT delivery_id FROM deliveries d WHERE ticket_id = ANY($1::text[]) AND text <> $2 AND {_ENDED}
-    ORDER BY delivery_id FOR UPDATE
-)
-UPDATE deliveries d SET text = $2 FROM ended e WHERE d.delivery_id = e.delivery_id"""  # noqa: S608
+# First the lock, then the look at the operations: an edit that came meanwhile is seen, and its text stays.
+_LOCK = "SELECT FROM deliveries WHERE ticket_id = ANY($1::text[]) ORDER BY delivery_id FOR UPDATE"
+_TEXTS = f"UPDATE deliveries d SET text = $2 WHERE ticket_id = ANY($1::text[]) AND text <> $2 AND {_ENDED}"  # noqa: S608
 _WAITING = f"SELECT count(*) FROM deliveries d WHERE ticket_id = ANY($1::text[]) AND NOT {_ENDED}"  # noqa: S608
 
 
@@ -22,6 +19,7 @@ async def erase(database: Database, erased: Erased) -> dict[str, int]:
     tickets = sorted(erased.tickets)
     async with database.transaction() as connection:
         await connection.execute(PATIENCE)
+        await connection.execute(_LOCK, tickets)
         texts = rows_of(await connection.execute(_TEXTS, tickets, ERASED))
         waiting = await connection.fetchval(_WAITING, tickets)
     names = await rewrite(database, "deliveries", "delivery_id", "mentions", erased)

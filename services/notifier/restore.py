@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 from aiokafka import TopicPartition
 
-from chassis import restoring
+from chassis import positions, restoring
 from chassis.database import Connection
+from chassis.published import PUBLISHED
 from chassis.records import Raw
 from chassis.restoring import LogReader, Place, Recovery, Tell
 from contracts.base import RecordModel
@@ -76,6 +77,10 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
         await _read_instructions(connection, log, found, told, tell)
         recovery = await _write(connection, told, tell)
         await restoring.settle(connection, CONSUMER, found, {tp: place.log.end for tp, place in found.items()})
+        for tp, one in (await log.logs([RECEIPTS])).items():  # of some the delivery is past retention: no sign any more
+            await positions.accept(
+                connection, PUBLISHED, tp, next_offset=one.end, cluster_id=one.cluster_id, group_offset=None
+            )
     recovery.lost += [*restoring.expired(CONSUMER, found), *NOT_CARRIED]
     return recovery
 

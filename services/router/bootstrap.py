@@ -11,9 +11,9 @@ from chassis.migrations import CHASSIS, check_schema
 from chassis.pruning import Pruner
 from chassis.relay import Relay
 from services.router import retention
+from services.router.published import missing_commands
 from services.router.publishing import Publishing
 from services.router.settings import RouterSettings
-from services.router.view.published import missing_commands
 from services.router.worker import CONSUMER, TOPICS, UNHURRIED, Worker
 
 SCHEMA = "router"

@@ -189,7 +189,11 @@ async def _take(
 
 
 def _of(event: ChatEvent, raws: Iterable[Raw]) -> list[TicketCommand]:
-    """The commands that came of the event; a post's changes that waited for it have ids of their own."""
+    """The commands that came of the event; changes that waited for a post or a move have ids of their own."""
     commands = [command for raw in raws if (command := _command(raw)) is not None]
     placed = any(command.event_id == event.record_id for command in commands)
-    return [one for one in commands if one.event_id == event.record_id or (placed and isinstance(event, MessagePosted))]
+    return [
+        one
+        for one in commands
+        if one.event_id == event.record_id or (placed and isinstance(event, MessagePosted | ChannelMoved))
+    ]

@@ -2,7 +2,8 @@
 
 `ticket.events` carry each ticket's state after each change, changes by the API included: they are folded to the log's
 end, versions that are stored already left out. A command whose event was folded has been applied; so had all before it
-on its partition. The worker goes on after the last of those; the ones behind it have left no trace, so it applies them.
+on its partition, but for messages that are in no ticket. The worker goes on after the last of those; the ones behind it
+have left no trace, so it applies them.
 Receipts, profiles and dead letters are read again from where the database stands: repeating them changes nothing.
 """
 
@@ -20,7 +21,7 @@ from contracts.base import RecordModel
 from contracts.codec import ContractError, Envelope, decode
 from contracts.desk_policy_v1 import PolicyPublished
 from contracts.desk_staff_v1 import StaffIdentity
-from contracts.ticket_commands_v1 import MoveChannel, RecordReaction, RemoveMessage, ReviseMessage
+from contracts.ticket_commands_v1 import MoveChannel, PlaceMessage, RecordReaction, RemoveMessage, ReviseMessage
 from contracts.ticket_events_v1 import TicketChanged
 from services.ticketing.domain.book import Aliases, EarlyChange
 from services.ticketing.domain.change import TicketChange
@@ -199,6 +200,11 @@ async def _skip_commands(
         for record in records:
             if _id_of(record) in applied:
                 bounds[TopicPartition(record.topic, record.partition)] = record.offset + 1
+    unplaced: dict[TopicPartition, int] = {}
+    async for records in log.read({tp: (place.begin, bounds[tp]) for tp, place in places.items()}):
+        for record in await _unplaced(connection, records):
+            unplaced.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+    bounds |= unplaced
     skipped = early = 0
     async for records in log.read({tp: (place.begin, bounds[tp]) for tp, place in places.items()}):
         early += await _keep_what_left_no_event(connection, records)
@@ -207,6 +213,24 @@ async def _skip_commands(
     left = sum(place.log.end - bounds[tp] for tp, place in places.items())
     recovery.recovered.append(f"{skipped} commands are applied, {early} of them wait for their message; {left} follow")
     return bounds
+
+
+async def _unplaced(connection: Connection, records: Sequence[Raw]) -> list[Raw]:
+    """Records of messages that open a ticket where none is, and yet are in none.
+
+    Their event was lost, or another of that version took its place: the worker goes on no later than there. What
+    follows and was applied is known by its id.
+    """
+    opening = {
+        envelope.data.message.message_key: record
+        for record in records
+        if (envelope := _decoded(record)) is not None
+        and isinstance(envelope.data, PlaceMessage)
+        and envelope.data.open is not None
+        and not envelope.data.message.context
+    }
+    stored = {row["id"] for row in await connection.fetch(_STORED, list(opening))}
+    return [record for key, record in opening.items() if key not in stored]
 
 
 async def _keep_what_left_no_event(connection: Connection, records: Sequence[Raw]) -> int:
