@@ -37,6 +37,23 @@ class PublishedAhead(PositionRefused):
     """The log holds records of this service that its database doesn't know: it was set back to an earlier copy."""
 
 
+def by_version(table: str, column: str, attribute: str) -> Missing:
+    """For records of things with gapless versions: those of things that aren't in `table`, or not at that version yet.
+
+    `column` holds the thing's id, which a record has as `attribute`.
+    """
+    query = f"""
+SELECT a.record_id FROM unnest($1::text[], $2::text[], $3::bigint[]) AS a (record_id, id, version)
+WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.{column} = a.id AND t.version >= a.version)"""  # noqa: S608
+
+    async def missing(connection: Connection, records: Sequence[Any]) -> list[str]:
+        ids, things = [one.record_id for one in records], [getattr(one, attribute) for one in records]
+        rows = await connection.fetch(query, ids, things, [one.version for one in records])
+        return [row["record_id"] for row in rows]
+
+    return missing
+
+
 async def check(database: Database, settings: KafkaSettings, topics: Mapping[str, Missing]) -> None:
     """Compare the service's topics, each with its question, with the tables. Raises PublishedAhead or PositionsRefused.
 

@@ -62,9 +62,13 @@ class CatchUp:
 
     def work(self, parts: Iterable[str]) -> None:
         """An event was taken, or the connection is up."""
-        since = min((self._failing_since.pop(part, self._now()) for part in parts), default=self._now())
-        if self._now() - since > self._after:
+        now = self._now()
+        since = min((self._failing_since.pop(part, now) for part in parts), default=now)
+        if now - since > self._after:
+            since = min([since, *self._failing_since.values()])
             self._ask(since=datetime.fromtimestamp(since - MARGIN_SECONDS, UTC))
+            # What the other ways have missed so far is read with it: one outage is no reading for each partition.
+            self._failing_since = dict.fromkeys(self._failing_since, now)
 
     async def run(self) -> None:
         """Publish the requests, for ever."""

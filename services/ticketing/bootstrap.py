@@ -17,7 +17,6 @@ from services.ticketing import retention
 from services.ticketing.dead_letter_gauges import DeadLetterGauges
 from services.ticketing.settings import TicketingApiSettings, TicketingWorkerSettings
 from services.ticketing.store.dead_letters import Room
-from services.ticketing.store.published import missing_events
 from services.ticketing.worker import (
     CONSUMER,
     DEAD_CONSUMER,
@@ -30,6 +29,7 @@ from services.ticketing.worker import (
 SCHEMA = "ticketing"
 MIGRATIONS = [migrations.CHASSIS, (SCHEMA, Path(__file__).parent / "migrations")]
 EVENTS = "ticket.events.v1"
+missing_events = published.by_version("tickets", "id", "ticket_id")
 API_CONNECTIONS = 8
 LOOP_LIMIT_SECONDS = 60
 DEAD_FETCH_WAIT_MS = 1000

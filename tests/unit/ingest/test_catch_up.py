@@ -61,3 +61,18 @@ def test_of_several_ways_that_open_at_once_the_one_shut_longest_counts() -> None
     (request,) = requests.asked()
     assert request.since == datetime.fromtimestamp(1000 - MARGIN_SECONDS, UTC)
     assert not requests.catch_up.failing
+
+
+def test_one_outage_is_asked_for_once_however_many_ways_open_after_it() -> None:
+    requests = Requests()
+    requests.asked()
+    requests.catch_up.fail(["topic/1"])
+    requests.time += 10
+    requests.catch_up.fail(["topic/2"])
+    requests.time += 400
+    requests.catch_up.work(["topic/2"])
+    (request,) = requests.asked()
+    assert request.since == datetime.fromtimestamp(1000 - MARGIN_SECONDS, UTC)
+    requests.time += 5
+    requests.catch_up.work(["topic/1"])
+    assert requests.asked() == []
