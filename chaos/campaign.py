@@ -15,10 +15,12 @@ import asyncpg
 
 from chaos import mutants
 from chaos.actors import Actors
+from chaos.backups import Backups
 from chaos.check.rules import violations
 from chaos.check.violation import Violation
 from chaos.clocks import Clocks, library
 from chaos.facts import Facts
+from chaos.gate import Gate
 from chaos.gather import gather
 from chaos.hands import Hands
 from chaos.links import Links
@@ -122,8 +124,10 @@ async def campaign(seed: int, options: Options, progress: Progress) -> Campaign:
                 await watch(stack.info.postgres.dsn)
                 settled = await settle(hands, options.town, bot_id, options.speed)
             moments = Moments(stack, options.state / BREAKING)
-            nemesis = Nemesis(stack, moments, links, clocks, hands, log, records, beside, options.patience)
-            actors = Actors(hands, settled, records)
+            desk = Gate()
+            backups = Backups(stack, links, desk, records)
+            nemesis = Nemesis(stack, moments, links, clocks, hands, log, records, backups, beside, options.patience)
+            actors = Actors(hands, settled, records, desk)
             began = time.time()
             with progress.step(f"Seed {seed}: writing and breaking") as step:
                 async with _aside(nemesis.supervise(), holdings(stack, records)):

@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 from aiokafka.errors import KafkaError
 
+from chaos.backups import Backups
 from chaos.clocks import Clocks
 from chaos.hands import Hands
 from chaos.links import Links
@@ -72,12 +73,14 @@ class Nemesis:
         hands: Hands,
         log: Log,
         records: Records,
+        backups: Backups,
         beside: Path | None,
         patience: float,
     ) -> None:
         self._stack = stack
         self._links = links
         self._clocks = clocks
+        self._backups = backups
         self._beside = beside
         self._patience = patience
         self._moments = moments
@@ -126,6 +129,8 @@ class Nemesis:
                 await self._clock(fault)
             case "expire":
                 await self._expire(fault)
+            case "set back":
+                await self._set_back()
             case "swap":
                 await self._swap(fault)
             case _:
@@ -192,11 +197,30 @@ class Nemesis:
                     stored = await positions(connection)
                 finally:
                     await connection.close()
+                self._backups.usable = False  # it may not be brought forward any more
                 gone = await self._log.expire(passed(stored, fault.target))
         except AWAY as error:
             self._records.write("not expired", topic=fault.target, error=repr(error))
         else:
             self._records.write("expired", topic=fault.target, records=gone)
+
+    async def _set_back(self) -> None:
+        if not self._backups.usable:
+            await self._backups.make()
+            self._records.write("backup")
+            return
+        self._held.update(PROCESSES)
+        if not await self._backups.set_back(self._at_rest):
+            self._records.write("not set back")
+
+    async def _at_rest(self) -> bool:
+        """Whether nothing is under way any more before patience ends."""
+        deadline = time.monotonic() + self._patience
+        while (left := await self.under_way()) is None or left.moving:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(LOOK_SECONDS)
+        return True
 
     async def _swap(self, fault: Fault) -> None:
         """Stopped in order, and started as the other version."""

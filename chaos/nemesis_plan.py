@@ -11,9 +11,10 @@ from typing import Literal
 
 from contracts.topics import TOPICS
 
-Group = Literal["processes", "points", "servers", "platforms", "poison", "network", "clocks", "expiry", "versions"]
+Group = Literal["processes", "points", "servers", "platforms", "poison", "network", "clocks", "expiry", "versions",
+                "backups"]  # fmt: skip
 GROUPS: tuple[Group, ...] = (
-    "processes", "points", "servers", "platforms", "poison", "network", "clocks", "expiry", "versions",
+    "processes", "points", "servers", "platforms", "poison", "network", "clocks", "expiry", "versions", "backups",
 )  # fmt: skip
 PROCESSES = (
     "ingest-slack-0", "ingest-slack-1", "ingest-telegram-0", "ingest-telegram-1", "ingest-worker", "router-0",
@@ -70,8 +71,9 @@ BRIEF, BEYOND_EVERY_LEASE = (1.0, 8.0), (32.0, 38.0)
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`how` is kill, stop (SIGSTOP, then SIGCONT), restart, platform, poison, clock, expire (a topic's records that all
-    its readers are past), swap (a process's code for the other version's), or what happens to a link: cut, refuse,
-    late, stall, mute (what is said there stalls), deaf (what comes back does). It begins after `delay` seconds, at the
+    its readers are past), swap (a process's code for the other version's), set back (a backup is made, or taken where
+    there is one), or what happens to a link: cut, refuse, late, stall, mute (what is said there stalls), deaf (what
+    comes back does). It begins after `delay` seconds, at the
     next passing of `point` where there is one, and holds for `seconds`. `by` is by how many seconds a clock is wrong,
     or what passes a link is late.
     """
@@ -100,7 +102,7 @@ class Round:
 
 
 def rounds(seed: int, groups: Sequence[Group] = GROUPS) -> Iterator[Round]:
-    """Rounds without end. Two in five have several faults; a target has one at a time."""
+    """Rounds without end. Two in five have several faults; a target has one at a time, and a set back is alone."""
     chance = random.Random(f"nemesis {seed}")
     number = 0
     while True:
@@ -109,13 +111,14 @@ def rounds(seed: int, groups: Sequence[Group] = GROUPS) -> Iterator[Round]:
         for _ in range(count):
             fault = replace(_fault(chance, groups), delay=chance.uniform(0.0, 3.0) if chosen else 0.0)
             chosen.setdefault(fault.target, fault)
-        yield Round(number, chance.uniform(1.0, 4.0), tuple(chosen.values()))
+        alone = tuple(fault for fault in chosen.values() if fault.group == "backups")
+        yield Round(number, chance.uniform(1.0, 4.0), alone or tuple(chosen.values()))
         number += 1
 
 
 def _fault(chance: random.Random, groups: Sequence[Group]) -> Fault:
     weights = {"processes": 4, "points": 3, "servers": 1.5, "platforms": 3, "poison": 1, "network": 2.5, "clocks": 1,
-               "expiry": 0.7, "versions": 1.5}  # fmt: skip
+               "expiry": 0.7, "versions": 1.5, "backups": 1.5}  # fmt: skip
     group = chance.choices(groups, [weights[one] for one in groups])[0]
     brief = chance.uniform(*BRIEF)
     match group:
@@ -141,6 +144,8 @@ def _fault(chance: random.Random, groups: Sequence[Group]) -> Fault:
             return Fault(group, "clock", chance.choice(PROCESSES), brief, by=by)
         case "expiry":
             return Fault(group, "expire", chance.choice(EXPIRING), 0.0)
+        case "backups":
+            return Fault(group, "set back", "postgres", 0.0)
         case "versions":
             return Fault(group, "swap", chance.choice(PROCESSES), brief)
         case _:

@@ -151,6 +151,12 @@ def test_a_target_suffers_one_fault_at_a_time() -> None:
         assert len(targets) == len(set(targets))
 
 
+def test_a_set_back_is_alone_in_its_round() -> None:
+    rounds_with = [one for one in islice(rounds(1), 300) if any(fault.group == "backups" for fault in one.faults)]
+    assert rounds_with
+    assert all(len(one.faults) == 1 for one in rounds_with)
+
+
 def test_a_mutant_runs_only_where_it_belongs_and_has_its_moment() -> None:
     for name, mutant in MUTANTS.items():
         assert "chaos.mutant" in command(name, mutant.kinds[0], "x")
