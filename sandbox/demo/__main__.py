@@ -11,30 +11,25 @@ import sys
 
 import httpx
 
-from sandbox.demo.story import Teller, journey
-from sandbox.scenarios.clients import Clients
-from sandbox.scenarios.model import STORIES, load
-from sandbox.scenarios.play import SECONDS, NotSeen, play
+from sandbox.demo.stories import tell_all
+from sandbox.scenarios.clients import Clients, Doors
+from sandbox.scenarios.play import SECONDS, NotSeen
 from sandbox.stack.__main__ import addresses
 from sandbox.stack.errors import StackError
 from sandbox.stack.options import from_environment
 from sandbox.stack.progress import Progress
 from sandbox.stack.stack import Stack
 
-TRACE_SECONDS = 5.0
-
 
 async def demo(options: argparse.Namespace, progress: Progress) -> int:
     chosen = dataclasses.replace(from_environment(), traces_page=options.traces)
     async with Stack(chosen, progress=progress) as stack, httpx.AsyncClient(timeout=30) as http:
-        clients = Clients(http, stack.info)
-        steps = 0
-        for name in STORIES:
-            try:
-                steps += await _story(name, clients, progress, options)
-            except NotSeen as error:
-                progress.say(f"\nThe demo failed at the step «{error.step.name}»:\n  {error.why}\n  Logs: .okno/logs/")
-                return 1
+        clients = Clients(http, Doors.of_stack(stack.info))
+        try:
+            steps = await tell_all(clients, progress, seconds=options.seconds, leave_out=options.leave_out)
+        except NotSeen as error:
+            progress.say(f"\nThe demo failed at the step «{error.step.name}»:\n  {error.why}\n  Logs: .okno/logs/")
+            return 1
         progress.say(f"\nEvery step was seen ({steps} steps).")
         if options.once:
             return 0
@@ -44,35 +39,6 @@ async def demo(options: argparse.Namespace, progress: Progress) -> int:
         progress.say("Ctrl-C stops everything.")
         await stack.watch()
     return 0
-
-
-async def _story(name: str, clients: Clients, progress: Progress, options: argparse.Namespace) -> int:
-    """Play one story and show the journeys of its ticket; how many steps it had."""
-    scenario = load(name)
-    progress.say(f"\n=== {scenario.title} ===")
-    teller = Teller(progress, clients)
-    cast = await play(scenario, clients, teller.step, seconds=options.seconds, leave_out=options.leave_out)
-    for kind, title in (
-        ("message", "From the customer's message to the ticket"),
-        ("reply", "From the reply to the chat"),
-    ):
-        if trace := cast.traces.get(kind):
-            progress.say(journey(title, trace, await _spans(clients, trace)))
-    return len(scenario.steps)
-
-
-async def _spans(clients: Clients, trace_id: str) -> list[dict[str, object]]:
-    """Spans leave the processes in batches: wait until their number stays the same."""
-    seen = -1
-    deadline = asyncio.get_running_loop().time() + TRACE_SECONDS
-    spans: list[dict[str, object]] = []
-    while asyncio.get_running_loop().time() < deadline:
-        spans = await clients.trace(trace_id)
-        if spans and len(spans) == seen:
-            break
-        seen = len(spans)
-        await asyncio.sleep(1.2)
-    return spans
 
 
 def main(given: list[str]) -> int:
