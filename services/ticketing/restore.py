@@ -27,7 +27,7 @@ from services.ticketing.domain.book import Aliases, EarlyChange
 from services.ticketing.domain.change import TicketChange
 from services.ticketing.domain.deliveries import post_instruction
 from services.ticketing.domain.folding import lacks_details, message_of, ticket_of
-from services.ticketing.store import agents, folding, policies
+from services.ticketing.store import agents, compared, folding, policies
 from services.ticketing.store.folding import Folded
 from services.ticketing.store.rows import model_json
 from services.ticketing.store.saving import ALIAS, KEEP_CHANGES, MOVED
@@ -93,6 +93,7 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
         unsent = await _unsent(connection, log)
         await restoring.settle(connection, CONSUMER, found, bounds)
         await restoring.settle(connection, DEAD_CONSUMER, letters)
+        await compared.mark(connection, await compared.this_database(connection))
     recovery.recovered.insert(
         0, f"{told.events} changes of {len(told.tickets)} tickets, {len(told.messages)} messages in them"
     )

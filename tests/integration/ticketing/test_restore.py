@@ -44,7 +44,7 @@ from tests.integration.ticketing.processes import Processes
 from tests.integration.ticketing.test_replies import receipt
 
 WORKER = "ticketing-worker"
-UNCARRIED = ("tokens", "idempotency_keys", "commands")
+UNCARRIED = ("tokens", "idempotency_keys", "commands", "compared_database")
 BLIND = {
     "channel_aliases": ("moved_at",),
     "early_receipts": ("arrived_at",),
@@ -78,6 +78,7 @@ class Scene:
         try:
             async with httpx.AsyncClient(transport=transport, base_url="http://okno", headers=headers) as client:
                 worker = await processes.start(WORKER)
+                await processes.compared()
                 yield processes, Desk(database, clock, client)
                 await self.idle(processes)
                 worker.terminate()
@@ -100,6 +101,19 @@ class Scene:
 
     async def rows(self) -> backups.Rows:
         return await backups.rows(self.dsn, SCHEMA, without=UNCARRIED, blind=BLIND)
+
+
+@asynccontextmanager
+async def api_alone(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Without a worker beside it."""
+    database = await Database.connect(dsn, schema=SCHEMA, process="test")
+    async with database.transaction() as connection:
+        created = await tokens.create(connection, "agent", scope=Scope.ADMIN)
+    transport = httpx.ASGITransport(app=create_app(database, ManualClock(NOW)), raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {created.token}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://okno", headers=headers) as client:
+        yield client
+    await database.close()
 
 
 async def log_ends(kafka: EmbeddedKafka) -> dict[tuple[str, int], int]:
