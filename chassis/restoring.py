@@ -43,10 +43,14 @@ class RestoreRefused(Fatal):
 
 @dataclass(slots=True)
 class Recovery:
-    """What became of one service: what was brought forward, and what couldn't be. One sentence each."""
+    """What became of one service: what was brought forward, what couldn't be, and what it does when it starts.
+
+    One sentence each.
+    """
 
     recovered: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    to_come: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
