@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from aiokafka import TopicPartition
 
-from chassis import positions, restoring
+from chassis import parking, positions, restoring
 from chassis.database import Connection
 from chassis.published import PUBLISHED
 from chassis.records import Raw
@@ -85,6 +85,7 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
             await positions.accept(
                 connection, PUBLISHED, tp, next_offset=one.end, cluster_id=one.cluster_id, group_offset=None
             )
+        recovery.recovered += await restoring.held_up(connection, CONSUMER)
     recovery.lost += [*restoring.expired(CONSUMER, found), *NOT_CARRIED]
     return recovery
 
@@ -129,6 +130,7 @@ async def _read_instructions(
 ) -> None:
     moved: dict[ChannelKey, ChannelKey] = {}
     async for raws in log.read({tp: (place.begin, place.log.end) for tp, place in found.items()}):
+        await parking.release_told(connection, CONSUMER, raws)
         given = [
             (raw.partition, one, one.data)
             for raw in raws

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 
-from chassis import restoring
+from chassis import parking, restoring
 from chassis.database import Connection
 from chassis.outbox import unpack_headers
 from chassis.records import Raw
@@ -230,12 +230,16 @@ async def _skip_commands(
             unplaced.setdefault(TopicPartition(record.topic, record.partition), record.offset)
     bounds |= unplaced
     skipped = early = 0
+    for tp, aside in (await restoring.letters_since(log, CONSUMER, places)).items():
+        await parking.put_back(connection, CONSUMER, [one for at, one in aside.items() if at < bounds[tp]])
     async for records in log.read({tp: (place.begin, bounds[tp]) for tp, place in places.items()}):
+        await parking.release_told(connection, CONSUMER, records)
         early += await _keep_what_left_no_event(connection, records)
         skipped += len(records)
         tell(f"ticketing: {skipped} commands known by their events")
     left = sum(place.log.end - bounds[tp] for tp, place in places.items())
     recovery.recovered.append(f"{skipped} commands are applied, {early} of them wait for their message; {left} follow")
+    recovery.recovered += await restoring.held_up(connection, CONSUMER)
     return bounds
 
 
