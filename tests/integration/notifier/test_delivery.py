@@ -131,9 +131,10 @@ async def test_a_change_of_a_delivery_that_the_ledger_has_forgotten_fails_and_ho
     place = desk.slack_channel()
     old, new = desk.post(place), desk.post(place, "goes on")
     seen: dict[str, Any] = {"seen_version": 3, "conversation_id": old.conversation_id}
-    kinds = (EditReply, {"text": "x"}), (DeleteReply, {}), (ResendReply, {}), (ConfirmReply, {}), (CancelReply, {})
+    edit = desk.about(EditReply, old, text="x", **seen)
+    others = (desk.about(kind, old, **seen) for kind in (DeleteReply, ResendReply, ConfirmReply, CancelReply))
     async with desk.dispatching():
-        await desk.give(*(desk.about(kind, old, **more, **seen) for kind, more in kinds), new)
+        await desk.give(edit, *others, new)
         await desk.reaches(new, "post sent")
     told = await desk.receipts(old.delivery_id)
     states = [f"{one.operation} {one.state}" for one in told]
