@@ -32,7 +32,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         (404, "There is no such thing."),
         (409, "It is not in a state that allows this; `detail` says what is possible."),
         (422, "A field is wrong; `errors` names each."),
-        (503, "The database is busy or away; try again."),
+        (503, "The database is busy, away, or not known to be the latest; try again, `detail` says how long."),
     )
 }
 _me = APIRouter(tags=["tokens"])

@@ -11,6 +11,7 @@ from chassis.migrations import migrate
 from services.ticketing import tokens
 from services.ticketing.api.app import create_app
 from services.ticketing.bootstrap import MIGRATIONS, SCHEMA
+from services.ticketing.store import compared
 from services.ticketing.tokens import Scope
 from tests.integration.ticketing.desk import NOW, Desk
 
@@ -31,6 +32,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 async def desk(database: Database, clock: ManualClock) -> AsyncIterator[Desk]:
     async with database.transaction() as connection:
+        await compared.mark(connection, await compared.this_database(connection))
         created = await tokens.create(connection, "tests", scope=Scope.ADMIN)
     transport = httpx.ASGITransport(app=create_app(database, clock), raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {created.token}"}
