@@ -15,11 +15,13 @@ import asyncpg
 
 from chaos import mutants
 from chaos.actors import Actors
+from chaos.backups import Backups
 from chaos.broken import send_broken
 from chaos.check.rules import violations
 from chaos.check.violation import Violation
 from chaos.clocks import Clocks, library
 from chaos.facts import Facts
+from chaos.gate import Gate
 from chaos.gather import gather
 from chaos.hands import Hands
 from chaos.links import Links
@@ -32,6 +34,7 @@ from chaos.samples import holdings
 from chaos.spans import Spans
 from chaos.town import settle
 from chaos.traffic import acts
+from chaos.versions import tree
 from chaos.watch import watch
 from sandbox.stack.inside.backlog import backlog
 from sandbox.stack.inside.log import Log
@@ -48,7 +51,7 @@ KINDS = ("ingest-slack", "ingest-telegram", "ingest-worker", "router", "ticketin
 TALKATIVE = {"LOG_LEVEL": "DEBUG"}
 """Of each kind one process tells all it can, so that it can be searched."""
 FAST = 100.0
-BREAKING, CLOCKS = "breaking", "clocks"
+BREAKING, CLOCKS, BESIDE = "breaking", "clocks", "beside"
 LOGS = STATE / "chaos-logs"
 
 
@@ -122,6 +125,7 @@ async def campaign(seed: int, options: Options, progress: Progress) -> Campaign:
     """Raises StackError when the stack doesn't even start."""
     folder = LOGS / f"{options.mutant or 'seed'}-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
+    beside = tree(options.beside, options.state / BESIDE) if options.beside and "versions" in options.groups else None
     records, spans = Records(folder / "campaign.jsonl"), Spans(folder / "spans.jsonl")
     async with _breakable_stack(options, progress, spans) as (stack, links, clocks), Hands(stack.info) as hands:
         log = Log(stack.info.kafka.bootstrap_servers)
@@ -132,8 +136,10 @@ async def campaign(seed: int, options: Options, progress: Progress) -> Campaign:
                 settled = await settle(hands, options.town, bot_id, options.speed)
                 await send_broken(stack.info, records)
             moments = Moments(stack, options.state / BREAKING)
-            nemesis = Nemesis(stack, moments, links, clocks, hands, log, records, options.patience)
-            actors = Actors(hands, settled, records)
+            desk = Gate()
+            backups = Backups(stack, links, desk, records)
+            nemesis = Nemesis(stack, moments, links, clocks, hands, log, records, backups, beside, options.patience)
+            actors = Actors(hands, settled, records, desk)
             began = time.time()
             with progress.step(f"Seed {seed}: writing and breaking") as step:
                 async with _aside(nemesis.supervise(), holdings(stack, records)):
