@@ -73,7 +73,7 @@ test-integration: .venv/installed-dev
 test-end-to-end: .venv/installed-dev
 	@$(PY) -m pytest tests/end_to_end $(ARGS)
 
-chaos: .venv/installed-dev ## break everything under traffic and check the whole history (SEED=1, MINUTES=3, FAULTS=processes,points,servers,platforms,poison,network,clocks)
+chaos: .venv/installed-dev ## break everything under traffic and check the whole history (SEED=1, MINUTES=3, FAULTS=processes,points,servers,platforms,poison,network,clocks,expiry,versions,backups)
 	@$(PY) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults $(FAULTS)) $(ARGS)
 
 chaos-ci: .venv/installed-dev ## the campaign of CI: a fixed seed, all faults, about five minutes; fails when a promise was broken

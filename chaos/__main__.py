@@ -10,7 +10,7 @@ import os
 import sys
 from dataclasses import replace
 
-from chaos import clocks, mutants
+from chaos import clocks, mutants, versions
 from chaos.campaign import campaign
 from chaos.machine import describe
 from chaos.options import Options, parse
@@ -24,10 +24,13 @@ ELSEWHERE = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "SLACK_API_URL", "TELEGR
 
 async def run(options: Options) -> int:
     progress, failed = Progress(), False
-    possible = clocks.breakable(options.groups, clocks.library())
-    if possible != options.groups:
-        progress.say(clocks.MISSING)
-        options = replace(options, groups=possible)
+    for possible, missing in (
+        (clocks.breakable(options.groups, clocks.library()), clocks.MISSING),
+        (versions.breakable(options.groups, options.beside), versions.MISSING),
+    ):
+        if possible != options.groups:
+            progress.say(missing)
+        options = replace(options, groups=tuple(one for one in options.groups if one in possible))
     for seed in options.seeds:
         done = await campaign(seed, options, progress)
         found = summary(done, options)

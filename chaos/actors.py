@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from chaos.gate import Gate
 from chaos.hands import Answer, Hands, Json
 from chaos.records import Records
 from chaos.town import Settled
@@ -31,12 +32,13 @@ class _Written:
 
 
 class Actors:
-    """`run` until told to stop; acts under way are finished."""
+    """`run` until told to stop; acts under way are finished. Agents act while the gate `desk` is open."""
 
-    def __init__(self, hands: Hands, settled: Settled, records: Records) -> None:
+    def __init__(self, hands: Hands, settled: Settled, records: Records, desk: Gate) -> None:
         self._hands = hands
         self._settled = settled
         self._records = records
+        self._desk = desk
         self._tasks: set[asyncio.Task[None]] = set()
         self._written: dict[int, asyncio.Future[_Written | None]] = {}
         self._last: dict[int, asyncio.Task[None]] = {}
@@ -82,13 +84,16 @@ class Actors:
     async def _act(self, act: Act, target: _Written | None) -> _Written | None:
         match act.kind:
             case "answer":
-                return await self._answer(act)
+                async with self._desk.inside():
+                    return await self._answer(act)
             case "post":
                 return await self._post(act, target)
             case "assign" | "close":
-                await self._change_ticket(act)
+                async with self._desk.inside():
+                    await self._change_ticket(act)
             case "edit_answer" | "delete_answer" if target is not None:
-                await self._change_answer(act, target)
+                async with self._desk.inside():
+                    await self._change_answer(act, target)
             case _ if target is not None:
                 await self._change_message(act, target)
         return None

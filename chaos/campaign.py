@@ -15,10 +15,12 @@ import asyncpg
 
 from chaos import mutants
 from chaos.actors import Actors
+from chaos.backups import Backups
 from chaos.check.rules import violations
 from chaos.check.violation import Violation
 from chaos.clocks import Clocks, library
 from chaos.facts import Facts
+from chaos.gate import Gate
 from chaos.gather import gather
 from chaos.hands import Hands
 from chaos.links import Links
@@ -29,6 +31,7 @@ from chaos.records import Records
 from chaos.samples import holdings
 from chaos.town import settle
 from chaos.traffic import acts
+from chaos.versions import tree
 from chaos.watch import watch
 from sandbox.stack.inside.backlog import backlog
 from sandbox.stack.inside.log import Log
@@ -44,7 +47,7 @@ IMPATIENT = {"SLACK_TIMEOUT_SECONDS": "2", "TELEGRAM_TIMEOUT_SECONDS": "2", "SET
 SPARING = {"TRACE_SAMPLE_RATIO": "0"}
 KINDS = ("ingest-slack", "ingest-telegram", "ingest-worker", "router", "ticketing-api", "ticketing-worker", "notifier")
 FAST = 100.0
-BREAKING, CLOCKS = "breaking", "clocks"
+BREAKING, CLOCKS, BESIDE = "breaking", "clocks", "beside"
 LOGS = STATE / "chaos-logs"
 
 
@@ -111,6 +114,7 @@ async def campaign(seed: int, options: Options, progress: Progress) -> Campaign:
     """Raises StackError when the stack doesn't even start."""
     folder = LOGS / f"{options.mutant or 'seed'}-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
+    beside = tree(options.beside, options.state / BESIDE) if options.beside and "versions" in options.groups else None
     records = Records(folder / "campaign.jsonl")
     async with _breakable_stack(options, progress) as (stack, links, clocks), Hands(stack.info) as hands:
         log = Log(stack.info.kafka.bootstrap_servers)
@@ -120,8 +124,10 @@ async def campaign(seed: int, options: Options, progress: Progress) -> Campaign:
                 await watch(stack.info.postgres.dsn)
                 settled = await settle(hands, options.town, bot_id, options.speed)
             moments = Moments(stack, options.state / BREAKING)
-            nemesis = Nemesis(stack, moments, links, clocks, hands, log, records, options.patience)
-            actors = Actors(hands, settled, records)
+            desk = Gate()
+            backups = Backups(stack, links, desk, records)
+            nemesis = Nemesis(stack, moments, links, clocks, hands, log, records, backups, beside, options.patience)
+            actors = Actors(hands, settled, records, desk)
             began = time.time()
             with progress.step(f"Seed {seed}: writing and breaking") as step:
                 async with _aside(nemesis.supervise(), holdings(stack, records)):

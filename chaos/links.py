@@ -20,6 +20,8 @@ from sandbox.stack.ports import free_ports
 _REPLICAS = {"ingest-slack": ("ingest-slack-0", "ingest-slack-1"), "ticketing-api": ("ticketing-api",),
              "ingest-telegram": ("ingest-telegram-0", "ingest-telegram-1")}  # fmt: skip
 _CALLERS = {"ingest-slack": "platforms", "ingest-telegram": "platforms", "ticketing-api": "agents"}
+DOORS = tuple(f"{caller} to {kind}" for kind, caller in _CALLERS.items())
+"""The links by which people and agents come in."""
 
 
 class Links:

@@ -9,22 +9,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import orjson
 from aiokafka.errors import KafkaError
 
+from chaos.backups import Backups
 from chaos.clocks import Clocks
 from chaos.hands import Hands
 from chaos.links import Links
 from chaos.moments import Moments
-from chaos.nemesis_plan import PROCESSES, SERVERS, Fault, Round
+from chaos.nemesis_plan import HELD_BACK, PROCESSES, SERVERS, Fault, Round
+from chaos.proxy import Direction
 from chaos.records import Records
 from contracts.topics import TOPICS
 from sandbox.stack.errors import StackError
-from sandbox.stack.inside.backlog import backlog
+from sandbox.stack.inside.backlog import Backlog, backlog, passed, positions
 from sandbox.stack.inside.log import Log
+from sandbox.stack.paths import ROOT
 from sandbox.stack.stack import Stack
 
 AWAY = (OSError, TimeoutError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -33,6 +37,8 @@ NORMAL = 40
 platforms' limits and aren't counted.
 """
 LOOK_SECONDS = 0.25
+TELL_SECONDS = 10.0
+_DIRECTIONS: dict[str, tuple[Direction, ...]] = {"stall": ("there", "back"), "mute": ("there",), "deaf": ("back",)}
 _SEND, _EVENTS = "chat.postMessage", "events"
 _PLATFORMS: dict[str, dict[str, Any]] = {
     "slack answer lost": {"target": _SEND, "kind": "drop", "effect": True, "probability": 0.5},
@@ -67,11 +73,15 @@ class Nemesis:
         hands: Hands,
         log: Log,
         records: Records,
+        backups: Backups,
+        beside: Path | None,
         patience: float,
     ) -> None:
         self._stack = stack
         self._links = links
         self._clocks = clocks
+        self._backups = backups
+        self._beside = beside
         self._patience = patience
         self._moments = moments
         self._hands = hands
@@ -113,10 +123,16 @@ class Nemesis:
                 await self._suspend(fault)
             case "platform":
                 await self._platform(number, fault)
-            case "cut" | "refuse" | "late" | "stall":
+            case "cut" | "refuse" | "late" | "stall" | "mute" | "deaf":
                 await self._link(fault)
             case "clock":
                 await self._clock(fault)
+            case "expire":
+                await self._expire(fault)
+            case "set back":
+                await self._set_back()
+            case "swap":
+                await self._swap(fault)
             case _:
                 await self._poison(number, fault)
 
@@ -139,10 +155,10 @@ class Nemesis:
         await asyncio.sleep(fault.seconds)
         await self._start(fault.target)
 
-    async def _start(self, name: str) -> None:
+    async def _start(self, name: str, *, cwd: Path | None = None) -> None:
         """A server is waited for; a process of Okno may find its server away and end again: then it is supervised."""
         try:
-            await self._stack.start_process(name, wait=name not in PROCESSES)
+            await self._stack.start_process(name, cwd=cwd, wait=name not in PROCESSES)
         except StackError as error:
             self._records.write("not started", process=name, error=str(error)[-2000:])
 
@@ -159,10 +175,10 @@ class Nemesis:
         proxy.delay = fault.by
         if fault.how == "cut":
             proxy.cut()
-        elif fault.how == "stall":
-            proxy.stall()
+        elif fault.how in HELD_BACK:
+            proxy.stall(*_DIRECTIONS[fault.how])
         await asyncio.sleep(fault.seconds)
-        if fault.how == "stall" and not fault.target.endswith(SERVERS):
+        if fault.how in HELD_BACK and not fault.target.endswith(SERVERS):
             proxy.cut()
         proxy.lift()
 
@@ -171,6 +187,47 @@ class Nemesis:
         self._clocks.set(fault.target, fault.by)
         await asyncio.sleep(fault.seconds)
         self._clocks.set(fault.target, 0.0)
+
+    async def _expire(self, fault: Fault) -> None:
+        """What every reader of a topic is past goes, as retention takes it; the log keeps it for the check."""
+        try:
+            async with asyncio.timeout(20):
+                connection = await asyncpg.connect(self._stack.info.postgres.dsn, timeout=3)
+                try:
+                    stored = await positions(connection)
+                finally:
+                    await connection.close()
+                self._backups.usable = False  # it may not be brought forward any more
+                gone = await self._log.expire(passed(stored, fault.target))
+        except AWAY as error:
+            self._records.write("not expired", topic=fault.target, error=repr(error))
+        else:
+            self._records.write("expired", topic=fault.target, records=gone)
+
+    async def _set_back(self) -> None:
+        if not self._backups.usable:
+            await self._backups.make()
+            self._records.write("backup")
+            return
+        self._held.update(PROCESSES)
+        if not await self._backups.set_back(self._at_rest):
+            self._records.write("not set back")
+
+    async def _at_rest(self) -> bool:
+        """Whether nothing is under way any more before patience ends."""
+        deadline = time.monotonic() + self._patience
+        while (left := await self.under_way()) is None or left.moving:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(LOOK_SECONDS)
+        return True
+
+    async def _swap(self, fault: Fault) -> None:
+        """Stopped in order, and started as the other version."""
+        process = self._stack.process(fault.target)
+        await self._stack.stop_process(fault.target)
+        await asyncio.sleep(fault.seconds)
+        await self._start(fault.target, cwd=self._beside if process.launch.cwd == ROOT else ROOT)
 
     async def _poison(self, number: int, fault: Fault) -> None:
         topic = fault.target
@@ -189,22 +246,25 @@ class Nemesis:
 
     async def recovered(self) -> float | None:
         """Seconds until every process is ready and no more is under way than normal; None when it takes too long."""
-        began = time.monotonic()
-        while time.monotonic() - began < self._patience:
-            total = await self.under_way()
-            if total is not None and total <= NORMAL and await self._all_ready():
+        began = told = time.monotonic()
+        while (now := time.monotonic()) - began < self._patience:
+            left = await self.under_way()
+            if left is not None and left.moving <= NORMAL and await self._all_ready():
                 return round(time.monotonic() - began, 2)
+            if now - told > TELL_SECONDS:
+                told = now
+                self._records.write("not yet normal", left=None if left is None else left.counts())
             await asyncio.sleep(LOOK_SECONDS)
         return None
 
-    async def under_way(self) -> int | None:
-        """Records, rows and deliveries; None when nobody can tell now."""
+    async def under_way(self) -> Backlog | None:
+        """None when nobody can tell now."""
         try:
             async with asyncio.timeout(5):
                 ends = await self._log.ends()
                 connection = await asyncpg.connect(self._stack.info.postgres.dsn, timeout=3)
                 try:
-                    return (await backlog(connection, ends)).moving
+                    return await backlog(connection, ends)
                 finally:
                     await connection.close()
         except AWAY:

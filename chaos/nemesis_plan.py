@@ -9,8 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Group = Literal["processes", "points", "servers", "platforms", "poison", "network", "clocks"]
-GROUPS: tuple[Group, ...] = ("processes", "points", "servers", "platforms", "poison", "network", "clocks")
+from contracts.topics import TOPICS
+
+Group = Literal["processes", "points", "servers", "platforms", "poison", "network", "clocks", "expiry", "versions",
+                "backups"]  # fmt: skip
+GROUPS: tuple[Group, ...] = (
+    "processes", "points", "servers", "platforms", "poison", "network", "clocks", "expiry", "versions", "backups",
+)  # fmt: skip
 PROCESSES = (
     "ingest-slack-0", "ingest-slack-1", "ingest-telegram-0", "ingest-telegram-1", "ingest-worker", "router-0",
     "router-1", "ticketing-worker-0", "ticketing-worker-1", "ticketing-api", "notifier-0", "notifier-1",
@@ -20,6 +25,7 @@ POISONED = (
     "desk.policy.v1", "chat.replies.v1", "chat.receipts.v1",
 )  # fmt: skip
 """Every topic that is read."""
+EXPIRING = tuple(name for name, topic in TOPICS.items() if not topic.compacted)
 PLATFORM_FAULTS = (
     "slack answer lost", "slack cut", "slack 429", "slack 5xx", "slack 5xx after", "slack slow", "slack duplicates",
     "slack reorders", "slack late", "telegram answer lost", "telegram 429", "telegram 5xx", "telegram 5xx after",
@@ -53,6 +59,7 @@ LINKS = (
 )  # fmt: skip
 """The connections between parts that carry something, each through a proxy of its own (chaos.links)."""
 SERVERS = ("kafka", "postgres")
+HELD_BACK = ("stall", "mute", "deaf")
 DELAYS = (0.05, 0.8)
 """Seconds that each piece is late."""
 JUMPS = (2.0, 60.0, 600.0, 3600.0)
@@ -63,9 +70,12 @@ BRIEF, BEYOND_EVERY_LEASE = (1.0, 8.0), (32.0, 38.0)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`how` is kill, stop (SIGSTOP, then SIGCONT), restart, platform, poison, clock, or what happens to a link: cut,
-    refuse, late, stall. It begins after `delay` seconds, at the next passing of `point` where there is one, and holds
-    for `seconds`. `by` is by how many seconds a clock is wrong, or what passes a link is late.
+    """`how` is kill, stop (SIGSTOP, then SIGCONT), restart, platform, poison, clock, expire (a topic's records that all
+    its readers are past), swap (a process's code for the other version's), set back (a backup is made, or taken where
+    there is one), or what happens to a link: cut, refuse, late, stall, mute (what is said there stalls), deaf (what
+    comes back does). It begins after `delay` seconds, at the
+    next passing of `point` where there is one, and holds for `seconds`. `by` is by how many seconds a clock is wrong,
+    or what passes a link is late.
     """
 
     group: Group
@@ -92,7 +102,7 @@ class Round:
 
 
 def rounds(seed: int, groups: Sequence[Group] = GROUPS) -> Iterator[Round]:
-    """Rounds without end. Two in five have several faults; a target has one at a time."""
+    """Rounds without end. Two in five have several faults; a target has one at a time, and a set back is alone."""
     chance = random.Random(f"nemesis {seed}")
     number = 0
     while True:
@@ -101,12 +111,14 @@ def rounds(seed: int, groups: Sequence[Group] = GROUPS) -> Iterator[Round]:
         for _ in range(count):
             fault = replace(_fault(chance, groups), delay=chance.uniform(0.0, 3.0) if chosen else 0.0)
             chosen.setdefault(fault.target, fault)
-        yield Round(number, chance.uniform(1.0, 4.0), tuple(chosen.values()))
+        alone = tuple(fault for fault in chosen.values() if fault.group == "backups")
+        yield Round(number, chance.uniform(1.0, 4.0), alone or tuple(chosen.values()))
         number += 1
 
 
 def _fault(chance: random.Random, groups: Sequence[Group]) -> Fault:
-    weights = {"processes": 4, "points": 3, "servers": 1.5, "platforms": 3, "poison": 1, "network": 2.5, "clocks": 1}
+    weights = {"processes": 4, "points": 3, "servers": 1.5, "platforms": 3, "poison": 1, "network": 2.5, "clocks": 1,
+               "expiry": 0.7, "versions": 1.5, "backups": 1.5}  # fmt: skip
     group = chance.choices(groups, [weights[one] for one in groups])[0]
     brief = chance.uniform(*BRIEF)
     match group:
@@ -123,12 +135,18 @@ def _fault(chance: random.Random, groups: Sequence[Group]) -> Fault:
         case "platforms":
             return Fault(group, "platform", chance.choice(PLATFORM_FAULTS), brief)
         case "network":
-            how, link = chance.choice(("cut", "refuse", "late", "stall")), chance.choice(LINKS)
-            beyond = how == "stall" and link.endswith(SERVERS) and chance.random() < 0.3
+            how, link = chance.choice(("cut", "refuse", "late", *HELD_BACK)), chance.choice(LINKS)
+            beyond = how in HELD_BACK and link.endswith(SERVERS) and chance.random() < 0.3
             seconds = chance.uniform(*BEYOND_EVERY_LEASE) if beyond else brief
             return Fault(group, how, link, seconds, by=chance.uniform(*DELAYS) if how == "late" else 0.0)
         case "clocks":
             by = chance.choice(JUMPS) * chance.choice((1, -1))
             return Fault(group, "clock", chance.choice(PROCESSES), brief, by=by)
+        case "expiry":
+            return Fault(group, "expire", chance.choice(EXPIRING), 0.0)
+        case "backups":
+            return Fault(group, "set back", "postgres", 0.0)
+        case "versions":
+            return Fault(group, "swap", chance.choice(PROCESSES), brief)
         case _:
             return Fault("poison", "poison", chance.choice(POISONED), 0.0)

@@ -11,6 +11,7 @@ from typing import cast
 from chaos.mutants import MUTANTS
 from chaos.nemesis_plan import GROUPS, Group
 from chaos.traffic import Town
+from chaos.versions import last_tag
 from sandbox.stack.paths import ROOT, STATE
 
 RESULTS = ROOT / "bench" / "chaos-results.json"
@@ -20,7 +21,7 @@ RESULTS = ROOT / "bench" / "chaos-results.json"
 class Options:
     """A campaign for each seed. `rate` is acts a second; the platforms' waits pass `speed` times as fast;
     `patience` is for how many seconds recovery and rest are waited for. `proof`: each
-    seed must see the mutant.
+    seed must see the mutant. `beside` is the revision of the other version.
     """
 
     seeds: tuple[int, ...] = (1,)
@@ -32,6 +33,7 @@ class Options:
     mutant: str | None = None
     proof: bool = False
     results: Path | None = None
+    beside: str | None = None
     state: Path = STATE / "chaos"
     town: Town = field(default_factory=Town)
 
@@ -45,11 +47,14 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="run with code that is broken on purpose")
     parser.add_argument("--times", type=int, help="one seed after another; exit code 0 only if each saw the mutant")
     parser.add_argument("--results", type=Path, help="add what was found to this file")
+    parser.add_argument("--beside", help="the git revision to run beside this version (default: the last tag)")
     given = parser.parse_args(arguments)
-    named = ("minutes", "rate", "mutant", "results")
+    named = ("minutes", "rate", "mutant", "results", "beside")
     chosen = {name: value for name in named if (value := getattr(given, name)) is not None}
     if given.seed:
         chosen["seeds"] = tuple(given.seed)
+    if given.beside is None and (tag := last_tag()) is not None:
+        chosen["beside"] = tag
     if given.mutant is not None:
         chosen["patience"] = 15.0  # what it breaks may never come to rest
         chosen.setdefault("minutes", 1.0)

@@ -2,7 +2,7 @@
 
 With several targets it is a balancer: connections go round, and a target that refuses is skipped. Faults hold for all
 connections of a proxy: `cut` ends those that are there, `refusing` turns new ones away, `delay` holds each piece back
-for that many seconds, `stall` lets nothing pass either way while everything stays open (a half-open connection).
+for that many seconds, `stall` lets nothing pass, both ways or one, while everything stays open (half-open).
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 HOST = "127.0.0.1"
+Direction = Literal["there", "back"]
+"""From who connected to the target, and the other way."""
+BOTH: tuple[Direction, ...] = ("there", "back")
 
 
 class Proxy:
@@ -23,7 +26,7 @@ class Proxy:
         self.targets = tuple(targets)
         self.refusing = False
         self.delay = 0.0
-        self.stalled = False
+        self.stalled: frozenset[Direction] = frozenset()
         self._turn = 0
         self._server: asyncio.Server | None = None
         self._pairs: set[_Pair] = set()
@@ -55,15 +58,17 @@ class Proxy:
         for pair in list(self._pairs):
             pair.abort()
 
-    def stall(self) -> None:
-        self.stalled = True
-        self._passing.clear()
+    def stall(self, *directions: Direction) -> None:
+        """Both ways also new connections wait; one way they are made, and what they say that way is held back."""
+        self.stalled = frozenset(directions or BOTH)
+        if len(self.stalled) == len(BOTH):
+            self._passing.clear()
         for pair in self._pairs:
             pair.hold()
 
     def lift(self) -> None:
         """End all faults; what was held back passes now, in order."""
-        self.refusing, self.delay, self.stalled = False, 0.0, False
+        self.refusing, self.delay, self.stalled = False, 0.0, frozenset()
         self._passing.set()
         for pair in list(self._pairs):
             pair.release()
@@ -100,7 +105,7 @@ class _Pair:
 
     def __init__(self, proxy: Proxy) -> None:
         self.proxy = proxy
-        self.near, self.far = _Side(self), _Side(self)
+        self.near, self.far = _Side(self, "there"), _Side(self, "back")
         self.near.other, self.far.other = self.far, self.near
         self._connecting: asyncio.Task[None] | None = None
 
@@ -111,7 +116,7 @@ class _Pair:
                 return
             side.stop("connecting")
             self._connecting = asyncio.create_task(self._connect())
-        if self.proxy.stalled:
+        if side.says in self.proxy.stalled:
             side.stop("stalled")
 
     async def _connect(self) -> None:
@@ -121,8 +126,9 @@ class _Pair:
             self.abort()
 
     def hold(self) -> None:
-        self.near.stop("stalled")
-        self.far.stop("stalled")
+        for side in (self.near, self.far):
+            if side.says in self.proxy.stalled:
+                side.stop("stalled")
 
     def release(self) -> None:
         for side in (self.near, self.far):
@@ -139,12 +145,14 @@ class _Pair:
 
 class _Side(asyncio.Protocol):
     """One socket. `_waiting` is what is to be written to it, each piece with its time; None ends the writing, and the
-    socket too where nothing can be heard from it or its other side is gone.
+    socket too where nothing can be heard from it or its other side is gone. `says` is the way of what is
+    read from it.
     """
 
     other: _Side
 
-    def __init__(self, pair: _Pair) -> None:
+    def __init__(self, pair: _Pair, says: Direction) -> None:
+        self.says = says
         self._pair = pair
         self._transport: asyncio.Transport | None = None
         self._reasons: set[str] = set()
@@ -155,6 +163,10 @@ class _Side(asyncio.Protocol):
     @property
     def held(self) -> int:
         return sum(len(piece) for _, piece in self._waiting if piece is not None)
+
+    @property
+    def _held_back(self) -> bool:
+        return self.other.says in self._pair.proxy.stalled
 
     @property
     def gone(self) -> bool:
@@ -188,7 +200,7 @@ class _Side(asyncio.Protocol):
     def put(self, piece: bytes | None) -> None:
         """Write after the delay, behind what waits already."""
         loop, delay = asyncio.get_running_loop(), self._pair.proxy.delay
-        if not self._waiting and not delay and not self._pair.proxy.stalled:
+        if not self._waiting and not delay and not self._held_back:
             self._write(piece)
             return
         self._waiting.append((loop.time() + delay, piece))
@@ -205,7 +217,7 @@ class _Side(asyncio.Protocol):
 
     def _due(self) -> None:
         self._timer = None
-        if self._pair.proxy.stalled:
+        if self._held_back:
             return  # `lift` flushes
         now = asyncio.get_running_loop().time()
         while self._waiting and self._waiting[0][0] <= now:

@@ -76,6 +76,10 @@ def _kind(name: str) -> str:
         return f"{how} a link"
     if how == "clock":
         return "set a clock"
+    if name.startswith("set back"):
+        return "set PostgreSQL back"
+    if how == "expire":
+        return "expire a topic"
     return f"{how} {target}" if target in {"kafka", "postgres"} else f"{how} a process"
 
 

@@ -34,6 +34,34 @@ SET_BACK = "SELECT consumer, topic, partition, before, after, at::text FROM chao
 LEASED = "SELECT name, holder, extract(epoch FROM at)::float8 FROM chaos.leased ORDER BY at"
 
 
+_TABLES = {"set_back": ("consumer", "topic", "partition", "before", "after", "at"), "leased": ("name", "holder", "at")}
+
+Seen = dict[str, list[tuple[object, ...]]]
+
+
+async def take(dsn: str) -> Seen:
+    """All rows, before the database is set back."""
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        return {
+            table: [tuple(row) for row in await connection.fetch(f"SELECT {', '.join(columns)} FROM chaos.{table}")]  # noqa: S608
+            for table, columns in _TABLES.items()
+        }
+    finally:
+        await connection.close()
+
+
+async def write_down(dsn: str, seen: Seen) -> None:
+    """What was taken takes the place of what is there."""
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        for table, columns in _TABLES.items():
+            await connection.execute(f"TRUNCATE chaos.{table}")
+            await connection.copy_records_to_table(table, schema_name="chaos", records=seen[table], columns=columns)
+    finally:
+        await connection.close()
+
+
 async def watch(dsn: str) -> None:
     """Begin to watch; the condition is the trigger's, so that ordinary moves cost next to nothing."""
     connection = await asyncpg.connect(dsn, timeout=10)

@@ -165,13 +165,19 @@ class Stack:
         self._leaving.add(name)
         await self.process(name).kill()
 
-    async def start_process(self, name: str, *, env: Mapping[str, str] | None = None, wait: bool = True) -> None:
-        """Start a stopped or killed process again, with changed settings when `env` is given."""
+    async def start_process(
+        self, name: str, *, env: Mapping[str, str] | None = None, cwd: Path | None = None, wait: bool = True
+    ) -> None:
+        """Start a stopped or killed process again, with changed settings when `env` is given, with the code of another
+        checkout when `cwd` is.
+        """
         launch = self.process(name).launch
         if self.process(name).alive():
             raise StackError(f"{name} runs already")
         if env is not None:
             launch = replace(launch, env={**launch.env, **env})
+        if cwd is not None:
+            launch = replace(launch, cwd=cwd)
         await self._launch(launch, self._ready[name], wait=wait)
 
     async def restart(self, name: str, *, env: Mapping[str, str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import asyncpg
@@ -42,6 +43,15 @@ class Backlog:
         """All but the jobs: those wait for limits of the platforms."""
         return sum(self.unread.values()) + sum(self.outbox.values()) + self.deliveries
 
+    def counts(self) -> dict[str, int]:
+        """By consumer, outbox, and what waits for the platforms; nothing that is 0."""
+        found: Counter[str] = Counter()
+        for (consumer, _), count in self.unread.items():
+            found[consumer] += count
+        found.update({f"outbox of {schema}": rows for schema, rows in self.outbox.items()})
+        found.update(jobs=self.jobs, deliveries=self.deliveries)
+        return {name: count for name, count in found.items() if count}
+
     def text(self) -> str | None:
         """The first thing under way; None when nothing is."""
         for (consumer, tp), count in self.unread.items():
@@ -62,6 +72,13 @@ async def positions(connection: asyncpg.Connection[asyncpg.Record]) -> Positions
         for row in rows:
             found[schema, row["consumer"], TopicPartition(row["topic"], row["partition"])] = row["next_offset"]
     return found
+
+
+def passed(stored: Positions, topic: str) -> Offsets:
+    """Up to where all readers of a topic have read it, by partition; 0 where one hasn't begun, nothing without any."""
+    readers = [one for one, topics in READERS.items() if topic in topics]
+    partitions = [TopicPartition(topic, number) for number in range(TOPICS[topic].partitions if readers else 0)]
+    return {tp: min(stored.get((*reader, tp), 0) for reader in readers) for tp in partitions}
 
 
 async def backlog(connection: asyncpg.Connection[asyncpg.Record], ends: Offsets) -> Backlog:

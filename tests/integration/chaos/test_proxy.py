@@ -177,3 +177,25 @@ async def test_a_cut_while_it_is_stalled_loses_what_was_held() -> None:
         assert await caller.ends() == b""
         assert await (await Caller.of(proxy.port)).hears(1) == b"a"
         assert target.heard == b""
+
+
+async def test_what_is_said_one_way_is_held_back_and_the_other_way_passes() -> None:
+    async with Target(b"a") as target, proxied(target.port) as proxy:
+        proxy.stall("there")
+        caller = await Caller.of(proxy.port)
+        caller.says(b"held")
+        assert await caller.hears(1) == b"a"
+        assert target.heard == b""
+        proxy.lift()
+        assert await caller.hears(4) == b"held"
+
+
+async def test_what_is_asked_has_its_effect_where_the_answers_are_held_back() -> None:
+    async with Target(b"a") as target, proxied(target.port) as proxy:
+        caller = await Caller.of(proxy.port)
+        await caller.hears(1)
+        proxy.stall("back")
+        caller.says(b"done")
+        await until(lambda: target.heard == b"done")
+        proxy.cut()
+        assert await caller.ends() == b""

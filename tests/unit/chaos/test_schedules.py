@@ -6,16 +6,34 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
 
 from chaos.check.rules import RULES
 from chaos.check.violation import Violation
 from chaos.gather import operations, troubles
 from chaos.links import Links
 from chaos.mutants import MUTANTS, command, plan, seen
-from chaos.nemesis_plan import BRIEF, GROUPS, JUMPS, LINKS, POINTS, PROCESSES, SERVERS, Group, rounds
+from chaos.nemesis_plan import (
+    BRIEF,
+    EXPIRING,
+    GROUPS,
+    HELD_BACK,
+    JUMPS,
+    LINKS,
+    POINTS,
+    PROCESSES,
+    SERVERS,
+    Group,
+    rounds,
+)
 from chaos.options import parse
 from chaos.records import Records, read
 from chaos.traffic import Act, Town, acts
+from chaos.versions import breakable, tree
+from contracts.topics import TOPICS
+from sandbox.stack.errors import StackError
+from sandbox.stack.inside.backlog import passed
+from sandbox.stack.paths import ROOT
 from sandbox.stack.plan import Addresses
 
 TOWN = Town(channels=20, dialogs=20, people=50)
@@ -80,8 +98,27 @@ def test_only_what_servers_are_told_is_held_back_for_longer_than_leases() -> Non
     faults = [fault for one in islice(rounds(1, ["network"]), 400) for fault in one.faults]
     long = [fault for fault in faults if fault.seconds > BRIEF[1]]
     assert long
-    assert all(fault.how == "stall" and fault.target.endswith(SERVERS) for fault in long)
+    assert all(fault.how in HELD_BACK and fault.target.endswith(SERVERS) for fault in long)
     assert all((fault.by > 0) == (fault.how == "late") for fault in faults)
+
+
+def test_only_topics_that_expire_are_expired_and_up_to_their_slowest_reader() -> None:
+    assert not {name for name in EXPIRING if TOPICS[name].compacted}
+    topic, first = "chat.events.v1", TopicPartition("chat.events.v1", 0)
+    assert passed({("router", "router", first): 7}, topic)[first] == 0
+    stored = {("router", "router", first): 7, ("ingest", "ingest-worker", first): 5}
+    assert passed(stored, topic)[first] == 5
+    assert passed(stored, "chat.installations.v1") == {}  # nobody's place in it says that a record isn't needed
+
+
+def test_the_other_version_comes_whole_from_git_or_is_left_out(tmp_path: Path) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git checkout")
+    assert (tree("HEAD", tmp_path / "beside") / "chaos" / "__main__.py").exists()
+    with pytest.raises(StackError, match="no-such-revision"):
+        tree("no-such-revision", tmp_path / "beside")
+    assert "versions" not in breakable(GROUPS, None)
+    assert breakable(GROUPS, "HEAD") == GROUPS
 
 
 def test_clocks_are_set_forward_and_back() -> None:
@@ -112,6 +149,12 @@ def test_a_target_suffers_one_fault_at_a_time() -> None:
     for one in islice(rounds(3), 200):
         targets = [fault.target for fault in one.faults]
         assert len(targets) == len(set(targets))
+
+
+def test_a_set_back_is_alone_in_its_round() -> None:
+    rounds_with = [one for one in islice(rounds(1), 300) if any(fault.group == "backups" for fault in one.faults)]
+    assert rounds_with
+    assert all(len(one.faults) == 1 for one in rounds_with)
 
 
 def test_a_mutant_runs_only_where_it_belongs_and_has_its_moment() -> None:
