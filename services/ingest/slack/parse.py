@@ -90,11 +90,13 @@ def _changed(event: Json, payload: Json, received_at: datetime) -> tuple[RecordM
     if isinstance(previous, dict) and previous and _content(previous) == _content(message):
         return ()
     channel = _channel(event, payload)
-    edited = message.get("edited") or {}
+    edited = (message.get("edited") or {}).get("ts")
+    edited_at = None if edited is None else _time(edited)
     return (
         MessageEdited(
             channel=channel,
-            occurred_at=_time(edited.get("ts") or event["event_ts"]),
+            occurred_at=_time(event["event_ts"]) if edited_at is None else _order(edited_at, event.get("event_ts")),
+            edited_at=edited_at,
             received_at=received_at,
             message_key=keys.message_key(channel.key, message["ts"]),
             author=_author(message, payload),
@@ -251,6 +253,20 @@ def _content(message: Json) -> tuple[str, tuple[str, ...]]:
 
 def _place_of(event: Json) -> Json:
     return {name: event[name] for name in ("channel", "channel_type", "event_ts") if name in event}
+
+
+def _order(edited_at: datetime, event_ts: str | None) -> datetime:
+    """The time that orders edits. Slack's `edited.ts` are whole seconds, and history shows the last edit of a second;
+    the event of an edit, which history lacks, tells where in it.
+    """
+    if edited_at.microsecond:
+        return edited_at
+    told = None if event_ts is None else _time(event_ts)
+    return (
+        told
+        if told is not None and told.replace(microsecond=0) == edited_at
+        else edited_at.replace(microsecond=999_999)
+    )
 
 
 def _time(ts: str) -> datetime:
