@@ -25,6 +25,8 @@ _CHANNEL_TYPES = {
     "mpim": ChannelType.GROUP_DIALOG,
 }
 _TYPE_BY_LETTER = {"D": ChannelType.DIALOG, "G": ChannelType.PRIVATE}
+_MAX_FILES = 1000
+"""Of one message: a person's client takes ten at once. What has more isn't Slack's, and each takes a kilobyte here."""
 _NOTHING_FOR_US = frozenset(
     {"app_mention", "member_joined_channel", "member_left_channel", "channel_archive", "channel_unarchive"}
     | {"channel_created", "channel_deleted", "app_uninstalled", "tokens_revoked", "app_home_opened"}
@@ -228,6 +230,9 @@ def _command(text: str) -> Command | None:
 
 
 def _attachments(message: Json) -> tuple[Attachment, ...]:
+    files = message.get("files") or ()
+    if len(files) > _MAX_FILES:
+        raise ValueError("too many files")
     return tuple(
         Attachment(
             id=file["id"],
@@ -236,7 +241,7 @@ def _attachments(message: Json) -> tuple[Attachment, ...]:
             size=file.get("size"),
             url=file.get("url_private"),
         )
-        for file in message.get("files") or ()
+        for file in files
     )
 
 
