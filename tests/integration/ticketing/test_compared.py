@@ -42,17 +42,20 @@ async def test_the_api_alone_writes_nothing_to_a_database_set_back_before_it_is_
         async with api_alone(dsn) as client:
             for method, path, body in (
                 ("POST", notes, note),
+                ("POST", "/v1/tickets/none/notes", note),
                 ("PATCH", f"/v1/tickets/{ticket['id']}", {"priority": "high"}),
                 ("POST", "/v1/agents", {"name": "Vera"}),
             ):
                 refused = await client.request(method, path, json=body, headers={"If-Match": '"0"'})
                 assert refused.status_code == 503, refused.text
                 assert refused.json()["type"] == "urn:okno:problem:database-not-compared"
-                assert "okno restore" in refused.json()["detail"]
+                for named in ("okno restore", "Kafka", "a ticketing-worker of this version"):
+                    assert named in refused.json()["detail"]
             assert len((await client.get("/v1/tickets")).json()["items"]) == 1
         earlier = Scene(dsn, backup.kafka, tmp_path / "earlier")
         await restore(earlier, monkeypatch)
         async with api_alone(dsn) as client:
+            assert (await client.post("/v1/tickets/none/notes", json=note)).status_code == 404
             assert (await client.post(notes, json=note)).status_code == 201
         async with earlier.open() as (processes, desk):
             await earlier.idle(processes)
