@@ -15,10 +15,15 @@ from chassis.logs import get_logger
 from chassis.settings import KafkaSettings
 from services.ticketing.store import compared
 
-EVENTS = "ticket.events.v1"
+EVENTS, STAFF, POLICY = "ticket.events.v1", "desk.staff.v1", "desk.policy.v1"
 SECONDS = 1.0
 
-missing_events = published.by_version("tickets", "id", "ticket_id")
+QUESTIONS = {
+    EVENTS: published.by_version("tickets", "id", "ticket_id"),
+    STAFF: published.by_version("agent_identities", "person_key", "identity"),
+    POLICY: published.by_version("(SELECT 'policy' AS key, version FROM policies)", "key", "record_key"),
+}
+"""Every topic whose records come from this schema and carry a version."""
 log = get_logger("ticketing")
 
 
@@ -39,7 +44,7 @@ class Comparing:
         """Raises PublishedAhead or PositionsRefused where the database was set back, and errors of both servers."""
         async with self._database.pool.acquire() as connection:
             found = await compared.this_database(connection)
-        await published.check(self._database, self._settings, {EVENTS: missing_events})
+        await published.check(self._database, self._settings, QUESTIONS)
         async with self._database.transaction() as connection:
             await compared.mark(connection, found)
 
