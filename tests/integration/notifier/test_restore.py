@@ -175,3 +175,38 @@ async def test_where_nothing_is_newer_the_posts_that_will_go_out_are_told(
     said = await restore(scene, monkeypatch)
     assert "to come: 1 queued posts" in said
     assert "to come: 1 posts were being sent" in said
+
+
+async def test_a_receipt_of_a_forgotten_delivery_is_no_sign_of_a_ledger_set_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = scene.desk
+    old, new = desk.post(desk.slack_channel()), desk.post(desk.telegram_dialog())
+    await desk.database.close()
+    first = scene.notifiers(scene.dsn)
+    first.start()
+    await first.publish(old)
+    await scene.reaches(old, "post sent")
+    await execute(scene, *(f"DELETE FROM notifier.{table}" for table in ("operations", "parts", "deliveries")))
+    await first.publish(desk.about(EditReply, old, text="x", seen_version=3, conversation_id=old.conversation_id))
+    await scene.reaches(old, "edit failed")
+    stop(first)
+
+    second = scene.notifiers(scene.dsn)
+    second.start()
+    await second.publish(new)
+    await scene.reaches(new, "post sent")
+    stop(second)
+    assert "nothing was missing" in await restore(scene, monkeypatch)
+
+    # Set back to before the edit, it is one; once restored, it is none.
+    await execute(scene, "DELETE FROM notifier.forgotten")
+    assert "not recovered: 1 deliveries" in await restore(scene, monkeypatch)
+    assert "nothing was missing" in await restore(scene, monkeypatch)
+
+
+async def execute(scene: Scene, *statements: str) -> None:
+    connection = await asyncpg.connect(scene.dsn)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
