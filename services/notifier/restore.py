@@ -2,7 +2,8 @@
 
 `chat.receipts` are folded to their end, and the instructions that the ledger doesn't have are taken in; none is
 carried out by that. A post without a receipt that ends it was possibly sent, whether the ledger had it or not: it is
-never posted blindly. A Slack post is read back by its metadata, a Telegram post becomes `unknown`.
+never posted blindly. A Slack post is read back by its metadata, a Telegram post becomes `unknown`. What was put aside
+since had no effect and gets none.
 """
 
 from collections.abc import Sequence
@@ -129,12 +130,18 @@ async def _read_instructions(
     connection: Connection, log: LogReader, found: dict[TopicPartition, Place], told: _Log, tell: Tell
 ) -> None:
     moved: dict[ChannelKey, ChannelKey] = {}
+    aside = await restoring.letters_since(log, CONSUMER, found)
+    for letters in aside.values():
+        await parking.put_back(connection, CONSUMER, letters.values())
     async for raws in log.read({tp: (place.begin, place.log.end) for tp, place in found.items()}):
         await parking.release_told(connection, CONSUMER, raws)
+        letters = aside[TopicPartition(raws[0].topic, raws[0].partition)]
         given = [
             (raw.partition, one, one.data)
             for raw in raws
-            if (one := _decoded(raw)) is not None and isinstance(one.data, ReplyInstruction)
+            if raw.offset not in letters
+            and (one := _decoded(raw)) is not None
+            and isinstance(one.data, ReplyInstruction)
         ]
         rows = await connection.fetch(CLAIM, sorted({data.instruction_id for _, _, data in given}))
         fresh = {row["instruction_id"] for row in rows}
