@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 PY := .venv/bin/python
 # Options of `make up` and `make demo`, read from the environment by the stack runner.
 export ROUTERS NOTIFIERS TICKETING_WORKERS SLACK_TRANSPORT TELEGRAM_TRANSPORT TRACES FRESH
-MUTANTS ?= no-offset-fence early-acknowledgement no-read-back two-relays commit-before-state
+MUTANTS ?= no-offset-fence early-acknowledgement no-read-back two-relays commit-before-state loose-tongue
 LOCKED := ingest router ticketing notifier cli sandbox fuzz
 SOURCES := $(wildcard contracts chassis services cli sandbox tests bench chaos deploy)
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import orjson
+
 from chaos.gate import Gate
 from chaos.hands import Answer, Hands, Json
 from chaos.records import Records
@@ -18,6 +20,7 @@ from chaos.traffic import Act
 from contracts import keys
 
 AGAIN_SECONDS = 0.5
+_BY_AGENTS = frozenset({"answer", "edit_answer", "delete_answer", "assign", "close"})
 PATIENCE_SECONDS = 90.0
 """For how long an agent's program repeats a reply with its Idempotency-Key."""
 
@@ -105,6 +108,8 @@ class Actors:
         self._records.write("asked", act=act.number, kind=act.kind, channel=channel, text=act.text, **more)
 
     def _ended(self, act: Act, answer: Answer, **more: object) -> None:
+        if act.kind in _BY_AGENTS and answer.body:
+            more["answer"] = orjson.dumps(answer.body).decode()
         self._records.write(answer.outcome, act=act.number, status=answer.status, **more)
 
     async def _post(self, act: Act, root: _Written | None) -> _Written | None:

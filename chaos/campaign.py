@@ -16,6 +16,7 @@ import asyncpg
 from chaos import mutants
 from chaos.actors import Actors
 from chaos.backups import Backups
+from chaos.broken import send_broken
 from chaos.check.rules import violations
 from chaos.check.violation import Violation
 from chaos.clocks import Clocks, library
@@ -26,9 +27,11 @@ from chaos.hands import Hands
 from chaos.links import Links
 from chaos.moments import Moments, breakable
 from chaos.nemesis import AWAY, Nemesis
+from chaos.nemesis_plan import PROCESSES
 from chaos.options import Options
 from chaos.records import Records
 from chaos.samples import holdings
+from chaos.spans import Spans
 from chaos.town import settle
 from chaos.traffic import acts
 from chaos.versions import tree
@@ -44,8 +47,9 @@ from sandbox.stack.stack import Stack
 
 IMPATIENT = {"SLACK_TIMEOUT_SECONDS": "2", "TELEGRAM_TIMEOUT_SECONDS": "2", "SETTLING_SECONDS": "1"}
 """A doubtful send is looked into after three seconds, not fifteen."""
-SPARING = {"TRACE_SAMPLE_RATIO": "0"}
 KINDS = ("ingest-slack", "ingest-telegram", "ingest-worker", "router", "ticketing-api", "ticketing-worker", "notifier")
+TALKATIVE = {"LOG_LEVEL": "DEBUG"}
+"""Of each kind one process tells all it can, so that it can be searched."""
 FAST = 100.0
 BREAKING, CLOCKS, BESIDE = "breaking", "clocks", "beside"
 LOGS = STATE / "chaos-logs"
@@ -63,9 +67,12 @@ class Campaign:
     log: Path
 
 
-def _stack(options: Options, progress: Progress, links: Links, clocks: Clocks) -> Stack:
-    env = {kind: dict(SPARING) for kind in KINDS}
+def _stack(options: Options, progress: Progress, links: Links, clocks: Clocks, spans: Spans) -> Stack:
+    env = {kind: dict(spans.env) for kind in KINDS}
     env["notifier"] |= IMPATIENT
+    for name in PROCESSES:
+        if not name.endswith("-0"):
+            env[name] = dict(TALKATIVE)
     for settings in (breakable(options.state / BREAKING), clocks.env):
         for name, given in settings.items():
             env[name] = {**env.get(name, {}), **given}
@@ -94,7 +101,9 @@ def _stack(options: Options, progress: Progress, links: Links, clocks: Clocks) -
 
 
 @contextlib.asynccontextmanager
-async def _breakable_stack(options: Options, progress: Progress) -> AsyncIterator[tuple[Stack, Links, Clocks]]:
+async def _breakable_stack(
+    options: Options, progress: Progress, spans: Spans
+) -> AsyncIterator[tuple[Stack, Links, Clocks]]:
     """A stack whose connections and clocks can be broken, as far as the groups of faults need it."""
     links = Links(network="network" in options.groups and options.mutant is None)
     clocks = Clocks(
@@ -102,10 +111,12 @@ async def _breakable_stack(options: Options, progress: Progress) -> AsyncIterato
     )
     clocks.prepare()
     await links.start()
+    await spans.start()
     try:
-        async with _stack(options, progress, links, clocks) as stack:
+        async with _stack(options, progress, links, clocks, spans) as stack:
             yield stack, links, clocks
     finally:
+        await spans.close()
         await links.close()
         clocks.clear()
 
@@ -115,14 +126,15 @@ async def campaign(seed: int, options: Options, progress: Progress) -> Campaign:
     folder = LOGS / f"{options.mutant or 'seed'}-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
     beside = tree(options.beside, options.state / BESIDE) if options.beside and "versions" in options.groups else None
-    records = Records(folder / "campaign.jsonl")
-    async with _breakable_stack(options, progress) as (stack, links, clocks), Hands(stack.info) as hands:
+    records, spans = Records(folder / "campaign.jsonl"), Spans(folder / "spans.jsonl")
+    async with _breakable_stack(options, progress, spans) as (stack, links, clocks), Hands(stack.info) as hands:
         log = Log(stack.info.kafka.bootstrap_servers)
         try:
             with progress.step(f"Seed {seed}: moving in"):
                 bot_id = stack.info.telegram.bot_token.partition(":")[0]
                 await watch(stack.info.postgres.dsn)
                 settled = await settle(hands, options.town, bot_id, options.speed)
+                await send_broken(stack.info, records)
             moments = Moments(stack, options.state / BREAKING)
             desk = Gate()
             backups = Backups(stack, links, desk, records)
@@ -144,7 +156,7 @@ async def campaign(seed: int, options: Options, progress: Progress) -> Campaign:
                     under_way = await _rest(stack, hands, log, options.patience)
             seconds = time.time() - began
             with progress.step(f"Seed {seed}: checking"):
-                facts = await gather(seed, stack.info, settled, hands, log, records.path, under_way)
+                facts = await gather(seed, stack.info, settled, hands, log, records.path, spans.path, under_way)
                 found = violations(facts)
             if found:
                 shutil.copytree(stack.state / "logs", folder / "logs")

@@ -8,6 +8,10 @@ from typing import Any, Literal
 
 Outcome = Literal["acknowledged", "failed", "unknown"]
 Json = Mapping[str, Any]
+OF_NO_RECORD = (-1, -1)
+"""Partition and offset of a dead letter that ingest wrote of a payload: it never was a record."""
+WRITTEN = ("log", "span", "metrics", "command line", "topic", "dead letter", "table", "answer")
+"""What every campaign's stack writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +169,22 @@ class Leased:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """Something that must not be told, in a place of a kind; `shown` is its line without secrets, cut around it."""
+
+    kind: str
+    place: str
+    line: int
+    what: str
+    shown: str
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """Lists keep the order of the log, topic or chat. `given_up` are messages of which Slack gave up an event."""
+    """Lists keep the order of the log, topic or chat. `given_up` are messages of which Slack gave up an event,
+    `searched` the bytes of each kind in which what was told was looked for.
+    """
 
     seed: int
     operations: Sequence[Operation] = ()
@@ -187,4 +205,6 @@ class Facts:
     ends: Mapping[tuple[str, int], int] = field(default_factory=dict)
     troubles: Sequence[Trouble] = ()
     ended: Sequence[Ended] = ()
+    told: Sequence[Told] = ()
+    searched: Mapping[str, int] = field(default_factory=dict)
     under_way: str | None = None

@@ -11,6 +11,7 @@ from typing import Any, cast
 import asyncpg
 import orjson
 
+from chaos import written
 from chaos.facts import (
     Change,
     Command,
@@ -29,6 +30,7 @@ from chaos.facts import (
 )
 from chaos.hands import Hands
 from chaos.records import read
+from chaos.search import Search, secrets_of
 from chaos.town import Settled
 from chaos.watch import LEASED, SET_BACK
 from contracts import keys
@@ -52,10 +54,18 @@ _DEAD = "SELECT consumer, topic, partition, record_offset, cause FROM ticketing.
 
 
 async def gather(
-    seed: int, info: StackInfo, settled: Settled, hands: Hands, log: Log, path: Path, under_way: str | None
+    seed: int, info: StackInfo, settled: Settled, hands: Hands, log: Log, path: Path, spans: Path, under_way: str | None
 ) -> Facts:
-    """Everything; `path` is the campaign's log, `under_way` what did not come to its end."""
+    """Everything; `path` is the campaign's log, `spans` what its collector took, `under_way` what did not come to its
+    end.
+    """
     lines = read(path)
+    records = {topic: await log.since({}, topic) for topic in written.TOPIC_NAMES}
+    search = Search(secrets_of(info))
+    written.files(search, Path(info.state) / "logs", spans)
+    written.seen(search, lines)
+    written.topics(search, records)
+    await written.metrics(search, info)
     connection = await asyncpg.connect(info.postgres.dsn, timeout=10)
     try:
         reactions = await _reactions(connection)
@@ -67,6 +77,7 @@ async def gather(
         decisions = [row["event_id"] for row in await connection.fetch("SELECT event_id FROM router.decisions")]
         dead = [DeadLetter(*row) for row in await connection.fetch(_DEAD)]
         set_back = [SetBack(*row) for row in await connection.fetch(SET_BACK)]
+        await written.tables(search, connection)
         leased = [Leased(*row) for row in await connection.fetch(LEASED)]
         stored = {
             (consumer, tp.topic, tp.partition): offset
@@ -79,10 +90,10 @@ async def gather(
     return Facts(
         seed=seed,
         operations=operations(lines),
-        events=[event for record in await log.since({}, "chat.events.v1") for event in _event(record)],
+        events=[event for record in records["chat.events.v1"] for event in _event(record)],
         decisions=decisions,
-        commands=[command for record in await log.since({}, "ticket.commands.v1") for command in _command(record)],
-        changes=[change for record in await log.since({}, "ticket.events.v1") for change in _change(record)],
+        commands=[command for record in records["ticket.commands.v1"] for command in _command(record)],
+        changes=[change for record in records["ticket.events.v1"] for change in _change(record)],
         tickets=tickets,
         messages=messages,
         posts=posts,
@@ -101,6 +112,8 @@ async def gather(
         ends=ends,
         troubles=troubles(lines),
         ended=[Ended(line["process"], line["at"], line["said"]) for line in lines if line["what"] == "ended by itself"],
+        told=search.told,
+        searched=search.searched,
         under_way=under_way,
     )
 

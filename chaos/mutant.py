@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def _replace(owner: Any, name: str, broken: Callable[..., Any]) -> None:
+def _replace(owner: Any, name: str, broken: Any) -> None:
     """AttributeError where the sound one isn't any more: a mutant that breaks nothing would prove nothing."""
     getattr(owner, name)
     setattr(owner, name, broken)
@@ -87,12 +87,20 @@ def commit_before_state() -> None:
     _replace(batches.Batches, "_claim", claim)
 
 
+def loose_tongue() -> None:
+    """Libraries log their requests, tokens and all."""
+    logs = importlib.import_module("chassis.logs")
+    _replace(logs, "_TALKATIVE", ())
+    _replace(logs, "_TOKENS", importlib.import_module("re").compile("(?!)"))
+
+
 MUTATIONS: Mapping[str, Callable[[], None]] = {
     "no-offset-fence": no_offset_fence,
     "early-acknowledgement": early_acknowledgement,
     "no-read-back": no_read_back,
     "two-relays": two_relays,
     "commit-before-state": commit_before_state,
+    "loose-tongue": loose_tongue,
 }
 
 

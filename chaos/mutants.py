@@ -63,6 +63,9 @@ MUTANTS: dict[str, Mutant] = {
         ),
         frozenset({"messages", "decisions"}),
     ),
+    "loose-tongue": Mutant(
+        ("notifier",), (Fault("platforms", "platform", "telegram 429", 4.0),), frozenset({"secrecy"})
+    ),
 }
 
 

@@ -48,6 +48,7 @@ def summary(campaign: Campaign, options: Options) -> Json:
         "faults": dict(Counter(name for trouble in facts.troubles for name in trouble.faults)),
         "rounds": len(facts.troubles),
         "recovery_seconds": _recovery(campaign),
+        "searched_megabytes": {kind: round(size / 2**20, 2) for kind, size in sorted(facts.searched.items())},
         "ended_by_itself": dict(Counter(line["process"] for line in lines if line["what"] == "ended by itself")),
         "growth": _growth(lines),
         "violations": len(campaign.violations),

@@ -19,7 +19,7 @@ AGENTS_SHARE = 0.15
 NAMES = ("thumbsup", "heart", "tada")
 """Reactions that mean nothing to the policy."""
 _EMOJI = {"thumbsup": "👍", "heart": "❤", "tada": "🎉"}
-_WORDS = ("lesson", "deadline", "payment", "invoice", "video", "access", "password", "mentor", "exercise", "thanks")
+WORDS = ("lesson", "deadline", "payment", "invoice", "video", "access", "password", "mentor", "exercise", "thanks")
 _RECENT = 400
 
 
@@ -117,7 +117,7 @@ class _Writer:
         return None if message is None else self._about(kind, message, number, at)
 
     def _sentence(self, number: int) -> str:
-        return " ".join([*self._chance.choices(_WORDS, k=self._chance.choice((3, 6, 12, 40))), f"m{number}"])
+        return " ".join([*self._chance.choices(WORDS, k=self._chance.choice((3, 6, 12, 40))), f"m{number}"])
 
     def _post(self, number: int, at: float) -> Act:
         channel = self._chance.randrange(self._town.channels + self._town.dialogs)
@@ -166,7 +166,7 @@ class _Writer:
         chance = self._chance
         kind = chance.choices(("answer", "edit_answer", "delete_answer", "assign", "close"), (60, 10, 5, 18, 7))[0]
         agent, pick = chance.randrange(self._town.agents), chance.randrange(1 << 16)
-        text = " ".join([*chance.choices(_WORDS, k=5), f"a{number}"])
+        text = " ".join([*chance.choices(WORDS, k=5), f"a{number}"])
         if kind in {"edit_answer", "delete_answer"}:
             answer = self._answers.any()
             if answer is None:

@@ -52,13 +52,19 @@ class DeadLetter:
     error: str
     attempts: int
     at: str
+    timestamp: int
+    """The original record's, in milliseconds since 1970; -1 where an older version put it aside."""
     truncated: bool
     parks: bool
 
     @property
     def id(self) -> str:
-        """The same for every copy of this dead letter."""
-        return f"{self.consumer}:{self.origin_topic}:{self.origin_partition}:{self.origin_offset}"
+        """The same for every copy of this dead letter.
+
+        With the record's time: offsets come again when a topic is made anew, or on another cluster.
+        """
+        place = f"{self.consumer}:{self.origin_topic}:{self.origin_partition}:{self.origin_offset}"
+        return place if self.timestamp < 0 else f"{place}:{self.timestamp}"
 
 
 def header_of(headers: Sequence[Header], name: str) -> str:
@@ -95,6 +101,7 @@ def bury(culprit: Culprit, *, consumer: str, at: datetime, lane: int = 0, parks:
         "error": describe(culprit.error),
         "attempts": str(culprit.attempts),
         "at": at.astimezone(UTC).isoformat(),
+        "timestamp": str(raw.timestamp),
     }
     headers: list[Header] = [header for header in raw.headers if not header[0].startswith(PREFIX)]
     taken = sum(len(name) + len(content or b"") + 8 for name, content in headers) + len(raw.key or b"")
@@ -136,6 +143,7 @@ def parse(
         error=text("error"),
         attempts=number("attempts"),
         at=text("at"),
+        timestamp=number("timestamp"),
         truncated="truncated" in said,
         parks="parks" in said,
     )

@@ -10,10 +10,11 @@ that comes again, or of a record without a value. So it has its place in the par
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from chassis.database import Connection
-from chassis.dead_letters import FORCE, first_offset, header_of, released
+from chassis.dead_letters import FORCE, DeadLetter, first_offset, header_of, released
 from chassis.errors import Poison
 from chassis.records import Polled, Raw
 
@@ -28,6 +29,8 @@ _RELEASE = """
 DELETE FROM parked_records p USING unnest($2::text[], $3::int[], $4::bigint[]) AS r(topic, partition, record_offset)
 WHERE p.consumer = $1 AND p.topic = r.topic AND p.partition = r.partition AND p.record_offset = r.record_offset"""
 _FORGET = "DELETE FROM parked_records WHERE consumer = $1 AND ($2::bytea IS NULL OR key = $2)"
+
+_HELD = "SELECT topic, count(*) AS records FROM parked_records WHERE consumer = $1 GROUP BY topic ORDER BY topic"
 
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -49,7 +52,8 @@ class Lines:
     """Topics whose records have an order."""
     waiting: dict[tuple[str, bytes], dict[Place, int]] = field(default_factory=dict)
     """By topic and key: the letters that wait, with their places in the line."""
-    _added: dict[Place, tuple[bytes, int]] = field(default_factory=dict)
+    added: dict[Place, tuple[bytes, int]] = field(default_factory=dict)
+    """Letters that are new: key, and place in the line."""
     _gone: set[Place] = field(default_factory=set)
 
     def release(self, raw: Raw) -> None:
@@ -59,7 +63,7 @@ class Lines:
             return
         place = (raw.topic, *found)
         self.waiting.get((raw.topic, raw.key), {}).pop(place, None)
-        self._added.pop(place, None)
+        self.added.pop(place, None)
         self._gone.add(place)
 
     def holds_up(self, raw: Raw) -> bool:
@@ -77,15 +81,15 @@ class Lines:
             return
         place, first = (raw.topic, raw.partition, raw.offset), first_offset(raw.headers, self.consumer, raw.offset)
         self.waiting.setdefault((raw.topic, raw.key), {})[place] = first
-        self._added[place] = (raw.key, first)
+        self.added[place] = (raw.key, first)
 
     async def write(self, connection: Connection) -> None:
         """In the batch's transaction."""
         if self._gone:
             places = sorted(self._gone)
             await connection.execute(_RELEASE, self.consumer, *map(list, zip(*places, strict=True)))
-        if self._added:
-            rows = [(*place, *added) for place, added in sorted(self._added.items())]
+        if self.added:
+            rows = [(*place, *added) for place, added in sorted(self.added.items())]
             await connection.execute(_ADD, self.consumer, *map(list, zip(*rows, strict=True)))
 
 
@@ -98,6 +102,32 @@ async def load(connection: Connection, consumer: str, polled: Polled) -> Lines:
             line = lines.waiting.setdefault((row["topic"], row["key"]), {})
             line[row["topic"], row["partition"], row["record_offset"]] = row["first_offset"]
     return lines
+
+
+# --- restoring --------------------------------------------------------------------------------------------------------
+
+
+async def put_back(connection: Connection, consumer: str, letters: Iterable[DeadLetter]) -> None:
+    """Letters, by whom they were written, hold up their keys again, where their consumer parked them."""
+    lines = Lines(consumer, frozenset())
+    for one in letters:
+        if one.parks and one.key is not None:
+            place = (one.origin_topic, one.origin_partition, one.origin_offset)
+            lines.added[place] = (one.key, one.first_offset)
+    await lines.write(connection)
+
+
+async def release_told(connection: Connection, consumer: str, raws: Sequence[Raw]) -> None:
+    """What records that aren't handled tell of letters: those wait no longer."""
+    lines = Lines(consumer, frozenset(raw.topic for raw in raws))
+    for raw in raws:
+        lines.release(raw)
+    await lines.write(connection)
+
+
+async def held(connection: Connection, consumer: str) -> dict[str, int]:
+    """By topic, how many letters hold up what comes after them."""
+    return {row["topic"]: row["records"] for row in await connection.fetch(_HELD, consumer)}
 
 
 async def forget(connection: Connection, consumer: str, key: bytes | None = None) -> int:

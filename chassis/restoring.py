@@ -17,14 +17,15 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import for_code
 
-from chassis import positions
+from chassis import parking, positions
 from chassis.database import BY_KEY, Connection, session_settings
+from chassis.dead_letters import DeadLetter, parse
 from chassis.errors import Fatal
 from chassis.kafka import cluster_id, connection_options, make_consumer
 from chassis.positions import Log, PositionAfterEnd, PositionOfOtherCluster, Stored
 from chassis.records import Raw
 from chassis.settings import KafkaSettings
-from contracts.topics import TOPICS, original_topic
+from contracts.topics import TOPICS, dead_topic, original_topic
 
 SILENCE_SECONDS = 60.0
 """So long Kafka may give nothing of what it says that it has."""
@@ -43,10 +44,14 @@ class RestoreRefused(Fatal):
 
 @dataclass(slots=True)
 class Recovery:
-    """What became of one service: what was brought forward, and what couldn't be. One sentence each."""
+    """What became of one service: what was brought forward, what couldn't be, and what it does when it starts.
+
+    One sentence each.
+    """
 
     recovered: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    to_come: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,33 @@ async def settle(
             cluster_id=place.log.cluster_id,
             group_offset=committed,
         )
+
+
+async def letters_since(
+    log: LogReader, consumer: str, found: Mapping[TopicPartition, Place]
+) -> dict[TopicPartition, dict[int, DeadLetter]]:
+    """By the offsets of their records: dead letters that a consumer wrote after the state that its database has.
+
+    These records had no effect; a replayed one comes again, as a record of its own.
+    """
+    since: dict[TopicPartition, dict[int, DeadLetter]] = {tp: {} for tp in found}
+    logs = await log.logs(sorted({dead_topic(tp.topic) for tp in found}))
+    async for raws in log.read({tp: (one.start, one.end) for tp, one in logs.items()}):
+        for raw in raws:
+            letter = parse(raw.topic, raw.partition, raw.offset, raw.key, raw.value, raw.headers)
+            tp = TopicPartition(letter.origin_topic, letter.origin_partition)
+            if letter.consumer == consumer and tp in found and letter.origin_offset >= found[tp].begin:
+                since[tp][letter.origin_offset] = letter
+    return since
+
+
+async def held_up(connection: Connection, consumer: str) -> list[str]:
+    """Which letters hold up their keys, in sentences."""
+    held = await parking.held(connection, consumer)
+    return [
+        f"{number} records of {topic} wait as dead letters and hold up the later ones of their keys (PARK_KEYS)"
+        for topic, number in held.items()
+    ]
 
 
 def expired(consumer: str, found: Mapping[TopicPartition, Place]) -> list[str]:

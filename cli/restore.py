@@ -68,6 +68,8 @@ async def _restore(settings: "KafkaSettings", dsn: str, services: list[str]) -> 
             typer.echo(f"  recovered: {line}")
         for line in recovery.lost:
             typer.echo(f"  not recovered: {line}")
+        for line in recovery.to_come:
+            typer.echo(f"  to come: {line}")
 
 
 async def _check(settings: "KafkaSettings", dsn: str, services: list[str], tell: "_Telling") -> None:

@@ -23,6 +23,8 @@ class ReplyInstruction(RecordModel):
 
     `channel_key` is the key that the conversation began with, for its life: all that is said about its replies stays in
     order, also when the channel moves. `moved_to` is the channel's key now, once it has moved.
+
+    `seen_version` is that of the latest receipt that the sender has seen of the delivery, 0 without any.
     """
 
     instruction_id: str
@@ -30,6 +32,8 @@ class ReplyInstruction(RecordModel):
     channel_key: ChannelKey
     requested_at: AwareDatetime
     moved_to: ChannelKey | None = None
+    conversation_id: str | None = None
+    seen_version: int | None = None
 
     @property
     def record_id(self) -> str:

@@ -16,8 +16,10 @@ def label(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The text itself. Raises ValueError where it holds control characters (tabs and line breaks among them)."""
+    """The text itself. Raises ValueError where it holds control characters (tabs and line breaks among them) or half a
+    surrogate pair, which can't be encoded.
+    """
     for character in text:
-        if unicodedata.category(character) == "Cc":
+        if unicodedata.category(character) in {"Cc", "Cs"}:
             raise ValueError(f"must not contain control characters; it has U+{ord(character):04X}")
     return text

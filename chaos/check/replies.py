@@ -16,7 +16,7 @@ from chaos.facts import Facts, Message, Operation, Post
 
 RULE = "replies"
 _TOKEN = re.compile(r"\ba\d+\b")
-_DOUBTFUL = ("telegram answer lost", "telegram 5xx after", "telegram slow", "notifier-", "postgres", "kafka")
+_DOUBTFUL = ("telegram answer lost", "telegram 5xx", "telegram slow", "notifier-", "postgres", "kafka")
 """Faults after which nobody may know whether Telegram has a message."""
 AFTERWARDS_SECONDS = 60.0
 

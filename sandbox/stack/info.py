@@ -41,6 +41,7 @@ class SlackInfo(_Part):
     bot_user_id: str
     app_token: str
     transport: str
+    verification_token: str = ""
 
 
 class TelegramInfo(_Part):

@@ -22,6 +22,7 @@ class SlackPlatform:
     app_token: str
     team_id: str
     bot_user_id: str
+    verification_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ def slack(sandbox_url: str, environ: Mapping[str, str] | None = None) -> SlackPl
         app_token=elsewhere.get("SLACK_APP_TOKEN") or known.app_token,
         team_id=elsewhere.get("SLACK_TEAM_ID") or known.team_id,
         bot_user_id=elsewhere.get("SLACK_BOT_USER_ID") or known.bot_user_id,
+        verification_token=known.verification_token,
     )
 
 

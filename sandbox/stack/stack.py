@@ -347,6 +347,7 @@ class Stack:
                 bot_user_id=slack.bot_user_id,
                 app_token=slack.app_token,
                 transport=options.slack_transport,
+                verification_token=slack.verification_token,
             ),
             telegram=TelegramInfo(
                 webhook_url=plan.webhook_url,

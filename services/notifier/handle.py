@@ -1,6 +1,7 @@
 """Instructions go into the ledger in the transaction that moves the position; each is applied once.
 
-An instruction about a delivery that the ledger doesn't have is dead-lettered: its post was, or it never existed here.
+An instruction about a delivery that the ledger doesn't have any more fails by itself. One about a delivery that it
+never had is dead-lettered: so was its post.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from chassis.database import Connection
-from chassis.errors import DataError
 from chassis.records import Record
 from contracts.chat_replies_v1 import PostReply, ReplyInstruction
 from contracts.keys import ChannelKey
-from services.notifier.ledger import aliases, instructions, receipts, store
-from services.notifier.ledger.entry import Entry
+from services.notifier.ledger import aliases, forgotten, instructions, receipts, store
+from services.notifier.ledger.entry import Entry, Receipt
 
 CLAIM = """
 INSERT INTO instructions (instruction_id) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING instruction_id"""
@@ -33,18 +33,20 @@ async def handle(records: Sequence[Record], connection: Connection) -> None:
     entries = await store.lock(connection, {data.delivery_id for _, data in given if data.instruction_id in fresh})
     at: datetime = await connection.fetchval(NOW)
     moved: dict[ChannelKey, ChannelKey] = {}
+    refused: list[Receipt] = []
     for number, (record, data) in enumerate(given):
         if data.instruction_id in fresh:
             if data.moved_to is not None:
                 moved[data.channel_key] = data.moved_to
             fresh.discard(data.instruction_id)
-            _apply(entries, record, data, at + timedelta(microseconds=number))  # so that order survives sorting
+            refused += _apply(entries, record, data, at + timedelta(microseconds=number))  # order survives sorting
     await aliases.learn(connection, moved)
     await store.write(connection, entries.values())
-    await receipts.write(connection, entries.values())
+    await receipts.write(connection, entries.values(), refused)
 
 
-def _apply(entries: dict[str, Entry], record: Record, data: ReplyInstruction, at: datetime) -> None:
+def _apply(entries: dict[str, Entry], record: Record, data: ReplyInstruction, at: datetime) -> list[Receipt]:
+    """The receipt of what came too late for the ledger."""
     traceparent = record.envelope.traceparent if record.envelope is not None else None
     entry = entries.get(data.delivery_id)
     if entry is not None:
@@ -52,4 +54,5 @@ def _apply(entries: dict[str, Entry], record: Record, data: ReplyInstruction, at
     elif isinstance(data, PostReply):
         entries[data.delivery_id] = instructions.opened(data, record.partition, traceparent, at)
     else:
-        raise DataError("unknown_delivery", f"{type(data).__name__} is about a delivery that the ledger doesn't have")
+        return [forgotten.ended(data, traceparent, at)]
+    return []

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from aiokafka import TopicPartition
 
-from chassis import positions, restoring
+from chassis import parking, positions, restoring
 from chassis.database import Connection
 from chassis.published import PUBLISHED
 from chassis.records import Raw
@@ -40,6 +40,8 @@ SELECT d.delivery_id, d.version, o.state FROM deliveries d
   JOIN operations o ON o.delivery_id = d.delivery_id AND o.kind = 'post'
  WHERE d.delivery_id = ANY($1::text[])"""
 _ACTIVE = "SELECT delivery_id FROM operations WHERE kind = 'post' AND state IN ('queued', 'sending')"
+_TO_COME = """
+SELECT state, count(*) AS posts FROM operations WHERE kind = 'post' AND state IN ('queued', 'sending') GROUP BY state"""
 _UNKNOWN_PLACES = "DELETE FROM parts WHERE delivery_id = ANY($1::text[])"
 _ADD_PARTS = """
 INSERT INTO parts (delivery_id, part, message_key, revision)
@@ -73,7 +75,9 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
         await _fold_receipts(connection, log, told, tell)
         behind = any(place.committed > place.begin for place in found.values())
         if not behind and not told.fates:
-            return Recovery(["nothing was missing: no receipt is newer than the ledger"])
+            recovery = Recovery(["nothing was missing: no receipt is newer than the ledger"])
+            recovery.to_come += await _to_come(connection, found)
+            return recovery
         await _read_instructions(connection, log, found, told, tell)
         recovery = await _write(connection, told, tell)
         await restoring.settle(connection, CONSUMER, found, {tp: place.log.end for tp, place in found.items()})
@@ -81,8 +85,27 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
             await positions.accept(
                 connection, PUBLISHED, tp, next_offset=one.end, cluster_id=one.cluster_id, group_offset=None
             )
+        recovery.recovered += await restoring.held_up(connection, CONSUMER)
     recovery.lost += [*restoring.expired(CONSUMER, found), *NOT_CARRIED]
     return recovery
+
+
+async def _to_come(connection: Connection, found: dict[TopicPartition, Place]) -> list[str]:
+    """What the ledger and the log let the notifier send once it starts, where nothing says that it was sent."""
+    counts = {row["state"]: row["posts"] for row in await connection.fetch(_TO_COME)}
+    unread = sum(place.log.end - place.begin for place in found.values())
+    said = (
+        (
+            counts.get(DeliveryState.QUEUED, 0),
+            "queued posts go out when the notifier starts: cancel or pause before, if not wanted",
+        ),
+        (
+            counts.get(DeliveryState.SENDING, 0),
+            "posts were being sent: Slack's are read back, Telegram's become unknown",
+        ),
+        (unread, f"records of {REPLIES} that the ledger hasn't read are taken in then"),
+    )
+    return [f"{number} {what}" for number, what in said if number] or ["no post waits"]
 
 
 async def _fold_receipts(connection: Connection, log: LogReader, told: _Log, tell: Tell) -> None:
@@ -107,6 +130,7 @@ async def _read_instructions(
 ) -> None:
     moved: dict[ChannelKey, ChannelKey] = {}
     async for raws in log.read({tp: (place.begin, place.log.end) for tp, place in found.items()}):
+        await parking.release_told(connection, CONSUMER, raws)
         given = [
             (raw.partition, one, one.data)
             for raw in raws

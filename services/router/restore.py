@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import TopicPartition
 
-from chassis import restoring
+from chassis import parking, restoring
 from chassis.database import Connection
+from chassis.dead_letters import DeadLetter
 from chassis.records import Raw, Record, decode_all, is_compacted
 from chassis.restoring import LogReader, Place, Recovery, Tell
 from contracts.chat_events_v1 import ChannelMoved, ChatEvent, MessagePosted
@@ -52,15 +53,20 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
             found = await restoring.places(connection, SCHEMA, CONSUMER, logs)
         await _read_on(connection, log, found, FIRST, tell)
         known = ReferenceCache()
+        aside = await restoring.letters_since(
+            log, CONSUMER, {tp: one for tp, one in found.items() if tp.topic == EVENTS}
+        )
         events = decided = 0
         for tp in await _in_order(log, {tp: place for tp, place in found.items() if tp.topic == EVENTS}):
-            one, other = await _take_decisions(connection, log, tp, found[tp], known, tell)
+            one, other = await _take_decisions(connection, log, tp, found[tp], aside[tp], known, tell)
             events, decided = events + one, decided + other
         read = await _read_on(connection, log, found, LAST, tell)
+        held = await restoring.held_up(connection, CONSUMER)
     left = sum(place.log.end - place.begin for tp, place in found.items() if tp.topic == EVENTS) - events
     recovery.recovered += [
         f"{events} chat events are decided, {decided} of them by commands; {left} follow",
         f"{read} records about tickets and deliveries",
+        *held,
     ]
     recovery.lost += [*restoring.expired(CONSUMER, found), *NOT_CARRIED]
     return recovery
@@ -79,6 +85,7 @@ async def _read_on(
     async for raws in log.read({tp: (place.begin, place.log.end) for tp, place in places.items()}):
         tp = TopicPartition(raws[0].topic, raws[0].partition)
         async with connection.transaction():
+            await parking.release_told(connection, CONSUMER, raws)
             await worker.handle(_records(tp, raws), connection)
             await restoring.settle(connection, CONSUMER, {tp: places[tp]}, {tp: raws[-1].offset + 1})
         read += len(raws)
@@ -107,9 +114,15 @@ async def _in_order(log: LogReader, places: Mapping[TopicPartition, Place]) -> l
 
 
 async def _take_decisions(
-    connection: Connection, log: LogReader, tp: TopicPartition, place: Place, known: ReferenceCache, tell: Tell
+    connection: Connection,
+    log: LogReader,
+    tp: TopicPartition,
+    place: Place,
+    aside: Mapping[int, DeadLetter],
+    known: ReferenceCache,
+    tell: Tell,
 ) -> tuple[int, int]:
-    """How many events of one partition are decided, and how many of these by commands."""
+    """How many events of one partition are decided, and how many of these by commands. Those put aside aren't."""
     if place.begin >= place.log.end:
         async with connection.transaction():
             await restoring.settle(connection, CONSUMER, {tp: place})
@@ -118,8 +131,10 @@ async def _take_decisions(
     bound = min(max(place.committed, max(commands, default=-1) + 1), place.log.end)
     events = decided = 0
     async with connection.transaction():
+        await parking.put_back(connection, CONSUMER, [one for offset, one in aside.items() if offset < bound])
         async for raws in log.read({tp: (place.begin, bound)}):
-            records = _records(tp, raws)
+            await parking.release_told(connection, CONSUMER, raws)
+            records = [one for one in _records(tp, raws) if one.offset not in aside]
             decided += await _take(connection, records, commands, known)
             events += len(raws)
             tell(f"router: partition {tp.partition} of {EVENTS}: {events} of {bound - place.begin} events")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chassis import migrations, published
+from chassis import migrations
 from chassis.batches import Outcome
 from chassis.clock import SystemClock
 from chassis.consumer import Consumer
@@ -14,6 +14,7 @@ from chassis.lifecycle import ProcessContext
 from chassis.pruning import Pruner
 from chassis.relay import Relay
 from services.ticketing import retention
+from services.ticketing.comparing import Comparing
 from services.ticketing.dead_letter_gauges import DeadLetterGauges
 from services.ticketing.settings import TicketingApiSettings, TicketingWorkerSettings
 from services.ticketing.store.dead_letters import Room
@@ -28,8 +29,6 @@ from services.ticketing.worker import (
 
 SCHEMA = "ticketing"
 MIGRATIONS = [migrations.CHASSIS, (SCHEMA, Path(__file__).parent / "migrations")]
-EVENTS = "ticket.events.v1"
-missing_events = published.by_version("tickets", "id", "ticket_id")
 API_CONNECTIONS = 8
 LOOP_LIMIT_SECONDS = 60
 DEAD_FETCH_WAIT_MS = 1000
@@ -59,7 +58,9 @@ async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings])
     settings = process.settings
     database = await _connect(process, settings.database_url.get_secret_value(), 5, BY_KEY)
     process.add_readiness("database", database.reachable)
-    await published.check(database, settings, {EVENTS: missing_events})
+    comparing = Comparing(database, settings)
+    await comparing.compare()
+    process.spawn("comparing", comparing.run())
     producer = make_producer(settings)
     await producer.start()
     process.defer(producer.stop)

@@ -1,7 +1,8 @@
 """Brings ticketing forward from Kafka after its database was set back, in one transaction.
 
 `ticket.events` carry each ticket's state after each change, changes by the API included: they are folded to the log's
-end, versions that are stored already left out. A command whose event was folded has been applied; so had all before it
+end, versions that are stored already left out; where the database has one with another cause, the log wins
+(store/forks.py). A command whose event was folded has been applied; so had all before it
 on its partition, but for messages that are in no ticket. The worker goes on after the last of those; the ones behind it
 have left no trace, so it applies them.
 Receipts, profiles and dead letters are read again from where the database stands: repeating them changes nothing.
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 
-from chassis import restoring
+from chassis import parking, restoring
 from chassis.database import Connection
 from chassis.outbox import unpack_headers
 from chassis.records import Raw
@@ -27,8 +28,9 @@ from services.ticketing.domain.book import Aliases, EarlyChange
 from services.ticketing.domain.change import TicketChange
 from services.ticketing.domain.deliveries import post_instruction
 from services.ticketing.domain.folding import lacks_details, message_of, ticket_of
-from services.ticketing.store import agents, folding, policies
+from services.ticketing.store import agents, compared, folding, policies
 from services.ticketing.store.folding import Folded
+from services.ticketing.store.forks import forks_in, take_back
 from services.ticketing.store.rows import model_json
 from services.ticketing.store.saving import ALIAS, KEEP_CHANGES, MOVED
 from services.ticketing.worker import CONSUMER, DEAD_CONSUMER, DEAD_TOPICS, TOPICS_READ
@@ -71,6 +73,10 @@ class _Told:
     tickets: set[int] = field(default_factory=set)
     holes: set[int] = field(default_factory=set)
     """Numbers of tickets of which the log lacks versions."""
+    dropped: list[str] = field(default_factory=list)
+    """Changes of this database that the log has otherwise."""
+    read: dict[str, int] = field(default_factory=dict)
+    """The latest version of each ticket that was read: what isn't newer is a repetition."""
     bare: int = 0
     unreadable: int = 0
 
@@ -93,6 +99,7 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
         unsent = await _unsent(connection, log)
         await restoring.settle(connection, CONSUMER, found, bounds)
         await restoring.settle(connection, DEAD_CONSUMER, letters)
+        await compared.mark(connection, await compared.this_database(connection))
     recovery.recovered.insert(
         0, f"{told.events} changes of {len(told.tickets)} tickets, {len(told.messages)} messages in them"
     )
@@ -103,6 +110,12 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
         *_listed("tickets that go on without their place, since a later one is active in it", crowded),
         *_listed("tickets with replies that were never handed to the notifier (write those again)", unsent),
     ]
+    if told.dropped:
+        recovery.lost.append(
+            f"{len(told.dropped)} changes that were written to this database after it was set back, from a version on "
+            "that the log has otherwise. The log wins; messages in them stay, replies among them are sent:"
+        )
+        recovery.lost += told.dropped
     if told.bare:
         recovery.lost.append(f"{told.bare} changes by an older version: no attachments, mentions, agents of messages")
     if told.unreadable:
@@ -125,9 +138,20 @@ async def _fold_events(connection: Connection, log: LogReader, tell: Tell) -> _T
 
 
 async def _newer(connection: Connection, records: Sequence[Raw], told: _Told) -> list[Folded]:
-    """Events that are newer than what is stored. Only those are decoded: their ids tell ticket and version."""
-    named = [(record, *_name_of(record)) for record in records]
+    """Events that are newer than what is stored, or other than it. Only those are decoded: their ids tell ticket and
+    version.
+    """
+    named = []
+    for record in records:
+        ticket_id, version = _name_of(record)
+        if not ticket_id or version > told.read.get(ticket_id, 0):
+            told.read[ticket_id] = version
+            named.append((record, ticket_id, version))
     seen = await folding.versions_of(connection, [ticket for _, ticket, _ in named])
+    forks = await forks_in(connection, [one for one in named if one[2] <= seen.get(one[1], 0)])
+    if forks:
+        told.dropped += await take_back(connection, forks, EVENTS)
+        seen |= {ticket: fork.version - 1 for ticket, fork in forks.items()}
     folded = []
     for record, ticket_id, version in named:
         if version <= seen.get(ticket_id, 0):
@@ -206,12 +230,16 @@ async def _skip_commands(
             unplaced.setdefault(TopicPartition(record.topic, record.partition), record.offset)
     bounds |= unplaced
     skipped = early = 0
+    for tp, aside in (await restoring.letters_since(log, CONSUMER, places)).items():
+        await parking.put_back(connection, CONSUMER, [one for at, one in aside.items() if at < bounds[tp]])
     async for records in log.read({tp: (place.begin, bounds[tp]) for tp, place in places.items()}):
+        await parking.release_told(connection, CONSUMER, records)
         early += await _keep_what_left_no_event(connection, records)
         skipped += len(records)
         tell(f"ticketing: {skipped} commands known by their events")
     left = sum(place.log.end - bounds[tp] for tp, place in places.items())
     recovery.recovered.append(f"{skipped} commands are applied, {early} of them wait for their message; {left} follow")
+    recovery.recovered += await restoring.held_up(connection, CONSUMER)
     return bounds
 
 

@@ -31,8 +31,8 @@ PUBLISHED = {
 }
 """What shows it too, to a process that starts: it is looked at first."""
 
-IN_FRONT = ("ingest-worker", "router-0", "router-1")
-"""These notice by themselves while they run: once they refuse, nothing new reaches those behind them."""
+NOTICING = ("ingest-worker", "router-0", "router-1", "ticketing-worker-0")
+"""These notice by themselves while they run; nothing new reaches the one behind them."""
 
 
 @asynccontextmanager
@@ -93,7 +93,7 @@ async def test_a_database_set_back_is_refused_and_the_right_one_is_taken_again(
         else:
             await asyncio.gather(*(town.stack.start_process(process, wait=False) for process in READING))
         for process, (schema, consumer) in READING.items():
-            if while_they_run and process not in IN_FRONT:
+            if while_they_run and process not in NOTICING:
                 await town.stack.stop_process(process)
                 await town.stack.start_process(process, wait=False)
             await ended(town, process)

@@ -39,6 +39,7 @@ from services.ingest.worker.run import Noting
 from services.notifier.handle import handle
 from services.ticketing import tokens
 from services.ticketing.api.app import create_app
+from services.ticketing.store import compared
 from services.ticketing.store.dead_letters import Room, store_dead_letters
 from services.ticketing.tokens import Scope
 from tests import topic_reader
@@ -127,6 +128,7 @@ async def town(database_url: str) -> AsyncIterator[Town]:
             stack.push_async_callback(databases[schema].close)
         clock = ManualClock(NOW)
         async with databases["ticketing"].transaction() as connection:
+            await compared.mark(connection, await compared.this_database(connection))
             created = await tokens.create(connection, "tests", scope=Scope.ADMIN)
         transport = httpx.ASGITransport(app=create_app(databases["ticketing"], clock), raise_app_exceptions=False)
         headers = {"Authorization": f"Bearer {created.token}"}

@@ -43,7 +43,10 @@ class SlackWebhook:
         if payload is None:
             return NOT_JSON
         if payload.get("type") == "url_verification":
-            return Answer(200, "url_verification", {"challenge": clean(str(payload.get("challenge")))})
+            challenge = payload.get("challenge")
+            if not isinstance(challenge, str):
+                return Answer(400, "bad_challenge", {"error": "bad_challenge", "detail": "the challenge is no text"})
+            return Answer(200, "url_verification", {"challenge": clean(challenge)})
         return await accept(self._intake, "slack", request.body, payload)
 
     def _verify(self, request: Request) -> Answer | None:

@@ -8,6 +8,7 @@ where history was read completely, from before it on, and doesn't show it.
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from chassis import metrics, outbox
 from chassis.database import Connection, Database
@@ -60,7 +61,9 @@ class Backfill:
         channels = await self._channels(request.channel)
         async with self._database.transaction() as connection:
             for channel in channels:
-                await readings.begin(connection, channel, since, since - self._look_back)
+                await readings.begin(
+                    connection, channel, since, since - self._look_back, asked=request.since is not None
+                )
             await jobs.add(connection, [_history_job(channel) for channel in channels])
             await jobs.done(connection, job)
             left = await readings.left(connection)
@@ -125,6 +128,7 @@ class Backfill:
     async def _history(self, job: Job, reading: Reading) -> None:
         page = await self._reads().history(reading.channel, reading.oldest, reading.cursor)
         found = await self._shown(reading, page)
+        envelope = await self._reads().envelope(reading.channel)
         lowest = history.lowest(page.messages, reading.lowest)
         await fault_point("backfill.read")
         async with self._database.transaction() as connection:
@@ -132,12 +136,24 @@ class Backfill:
             await jobs.go_on(connection, job)
             if not await readings.advance(connection, reading, stage, cursor=page.cursor, lowest=lowest):
                 return
+            reading = await self._from_invitation(connection, reading, page, envelope)
             await self._compare(connection, reading, found)
             threads = history.threads(page.messages, reading.since, reading.oldest)
             await readings.add_threads(connection, reading, threads)
             if stage is Stage.PROBE:
                 await readings.add_known_threads(connection, reading, ordinal_at(reading.oldest))
         await fault_point("backfill.kept")
+
+    async def _from_invitation(
+        self, connection: Connection, reading: Reading, page: Page, envelope: dict[str, Any]
+    ) -> Reading:
+        """What was said before we were invited wasn't said to us. Who heard of it before had been invited before."""
+        invited = None if reading.asked else history.invited(page.messages, envelope)
+        if invited is None or invited <= reading.since:
+            return reading
+        if await known.knows_before(connection, reading.channel.key, ordinal_at(invited)):
+            return reading
+        return await readings.not_before(connection, reading, invited)
 
     async def _probe(self, job: Job, reading: Reading) -> None:
         """The history is complete. What was there before and isn't any more was deleted; but of what is older than all

@@ -14,9 +14,10 @@ from contracts.chat import Channel
 from contracts.chat_events_v1 import ChatEvent, MessageDeleted, MessageEdited, MessagePosted
 from contracts.keys import MessageKey
 from services.ingest.slack.parse import parse
-from services.ingest.worker.known import Known, content_of, is_ts, ordinal_at
+from services.ingest.worker.known import Known, content_of, is_ts, ordinal_at, time_at
 
 Json = dict[str, Any]
+_JOINS = frozenset({"channel_join", "group_join"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,21 @@ def threads(messages: Iterable[Json], since: datetime, oldest: datetime) -> list
         if at >= ordinal_at(oldest) and (not is_root or message.get("reply_count")):
             found[thread] = found.get(thread, False) or at >= ordinal_at(since)
     return [Thread(ts, urgent) for ts, urgent in found.items()]
+
+
+def invited(messages: Iterable[Json], envelope: Json) -> datetime | None:
+    """When we joined the channel, where a page shows it; the first time, if several.
+
+    Slack writes it as a message of the one who joined ("channel_join"; in private channels also "group_join").
+    """
+    ours = {one["user_id"] for one in envelope["authorizations"]}
+    joined = [
+        _ordinal(message.get("ts"))
+        for message in messages
+        if message.get("subtype") in _JOINS and message.get("user") in ours
+    ]
+    at = min((one for one in joined if one), default=None)
+    return None if at is None else time_at(at)
 
 
 def lowest(messages: Iterable[Json], before: int | None) -> int | None:

@@ -46,6 +46,8 @@ WHERE channel_key = $1 AND content IS NOT NULL AND NOT deleted AND shown_in IS D
 ROOTS_NOT_SHOWN = NOT_SHOWN + "AND thread IS NULL AND ordinal >= $4 ORDER BY ordinal"
 REPLIES_NOT_SHOWN = NOT_SHOWN + "AND thread = $4 ORDER BY ordinal"
 DELETED = "UPDATE messages SET deleted = true WHERE channel_key = $1 AND ordinal = ANY($2)"
+KNOWN_BEFORE = """
+SELECT EXISTS (SELECT FROM messages WHERE channel_key = $1 AND ordinal < $2 AND (content IS NOT NULL OR deleted))"""
 IS_DELETED = "SELECT deleted FROM messages WHERE channel_key = $1 AND ordinal = $2"
 
 
@@ -149,6 +151,11 @@ async def set_deleted(connection: Connection, channel: ChannelKey, message_keys:
     await connection.execute(DELETED, channel, [keys.ordinal(key) for key in message_keys])
 
 
+async def knows_before(connection: Connection, channel: ChannelKey, ordinal: int) -> bool:
+    """Whether anything older of a channel was ever heard of."""
+    return bool(await connection.fetchval(KNOWN_BEFORE, channel, ordinal))
+
+
 async def is_deleted(connection: Connection, key: MessageKey) -> bool:
     return bool(await connection.fetchval(IS_DELETED, keys.channel_of_message(key), keys.ordinal(key)))
 
@@ -160,6 +167,10 @@ def is_ts(value: object) -> bool:
 
 def key_at(channel: ChannelKey, ordinal: int) -> MessageKey:
     return keys.message_key(channel, f"{ordinal // 1_000_000}.{ordinal % 1_000_000:06d}")
+
+
+def time_at(ordinal: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=ordinal)
 
 
 def ordinal_at(at: datetime) -> int:

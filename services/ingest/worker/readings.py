@@ -3,7 +3,7 @@ goes on where it was and two workers don't do a step twice.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -15,16 +15,18 @@ from contracts.topics import MODELS
 from services.ingest.worker.history import Find, Thread
 
 BEGIN = """
-INSERT INTO readings AS r (channel_key, channel, since, oldest) VALUES ($1, $2, $3, $4)
+INSERT INTO readings AS r (channel_key, channel, since, oldest, asked) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (channel_key) DO UPDATE SET
     number = nextval('reading_numbers'), step = r.step + 1, started_at = clock_timestamp(), stage = 'history',
-    cursor = NULL, lowest = NULL, since = least(r.since, excluded.since), oldest = least(r.oldest, excluded.oldest)
+    cursor = NULL, lowest = NULL, asked = r.asked OR excluded.asked,
+    since = least(r.since, excluded.since), oldest = least(r.oldest, excluded.oldest)
 """
 LOAD = "SELECT * FROM readings WHERE channel_key = $1"
 ADVANCE = """
 UPDATE readings SET step = step + 1, stage = $4, cursor = $5, lowest = $6
 WHERE channel_key = $1 AND number = $2 AND step = $3 RETURNING true
 """
+SINCE = "UPDATE readings SET since = $2 WHERE channel_key = $1"
 HELD = "SELECT true FROM readings WHERE channel_key = $1 AND number = $2 AND step = $3 FOR UPDATE"
 COUNT = """
 UPDATE readings SET step = step + 1, posts = posts + $2, edits = edits + $3, deletions = deletions + $4
@@ -91,6 +93,7 @@ class Reading:
     posts: int
     edits: int
     deletions: int
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,14 @@ class OpenThread:
     cursor: str | None
 
 
-async def begin(connection: Connection, channel: Channel, since: datetime, oldest: datetime) -> None:
-    """Read a channel; one that is being read begins anew, its threads too, with the earlier of both times."""
-    await connection.execute(BEGIN, channel.key, channel.model_dump_json(), since, oldest)
+async def begin(
+    connection: Connection, channel: Channel, since: datetime, oldest: datetime, *, asked: bool = False
+) -> None:
+    """Read a channel; one that is being read begins anew, its threads too, with the earlier of both times.
+
+    `asked`: a person named the time, so it holds for channels that we were invited to later too.
+    """
+    await connection.execute(BEGIN, channel.key, channel.model_dump_json(), since, oldest, asked)
     await connection.execute(END_THREADS, channel.key)
 
 
@@ -123,6 +131,7 @@ async def load(connection: Connection, channel: ChannelKey) -> Reading | None:
         row["posts"],
         row["edits"],
         row["deletions"],
+        row["asked"],
     )
 
 
@@ -135,6 +144,12 @@ async def advance(
             ADVANCE, reading.channel.key, reading.number, reading.step, stage.value, cursor, lowest
         )
     )
+
+
+async def not_before(connection: Connection, reading: Reading, since: datetime) -> Reading:
+    """The reading, of which no older posts are published."""
+    await connection.execute(SINCE, reading.channel.key, since)
+    return replace(reading, since=since)
 
 
 async def held(connection: Connection, reading: Reading) -> bool:

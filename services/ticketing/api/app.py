@@ -1,7 +1,5 @@
 """The API as one ASGI app. It connects to nothing itself: the bootstrap hands in the database and the clock."""
 
-from typing import Any
-
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi_offline import FastAPIOffline
 
@@ -11,7 +9,7 @@ from services.ticketing.api import agents, dead_letters, messages, policy, probl
 from services.ticketing.api.context import Reader, Services, ServicesOf
 from services.ticketing.api.middleware import Surroundings
 from services.ticketing.api.models import MeJson
-from services.ticketing.api.problems import Problem, ProblemJson
+from services.ticketing.api.problems import Problem, refusals
 from services.ticketing.store.agents import agents_by_id
 
 _DESCRIPTION = """\
@@ -23,18 +21,19 @@ Tickets made of chat conversations: list, open, answer, change them.
 - **`Idempotency-Key`** on a POST makes it safe to repeat.
 - **Refusals** are problem details (RFC 9457): `detail` says what happened and what to do.
 """
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "model": ProblemJson, "content": {problems.MEDIA_TYPE: {}}}
-    for status, text in (
-        (400, "The request can't be read."),
-        (401, "The token is missing or wrong."),
-        (403, "The token's scope doesn't include this."),
-        (404, "There is no such thing."),
-        (409, "It is not in a state that allows this; `detail` says what is possible."),
-        (422, "A field is wrong; `errors` names each."),
-        (503, "The database is busy or away; try again."),
-    )
-}
+_REFUSALS = refusals(
+    {
+        400: "The request can't be read.",
+        401: "The token is missing or wrong.",
+        403: "The token's scope doesn't include this.",
+        404: "There is no such thing.",
+        409: "It is not in a state that allows this; `detail` says what is possible.",
+        413: "The body is too large.",
+        415: "The body is of a type, or compressed in a way, that isn't taken.",
+        422: "A field is wrong; `errors` names each.",
+        503: "The database is busy, away, or not known to be the latest; try again, `detail` says how long.",
+    }
+)
 _me = APIRouter(tags=["tokens"])
 
 

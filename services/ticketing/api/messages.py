@@ -232,6 +232,8 @@ def _instruction(done: TicketChange, operation: str, at: datetime) -> dict[str, 
         "delivery_id": message.id,
         **_keys(conversation),
         "requested_at": at,
+        "conversation_id": conversation.id,
+        "seen_version": 0 if message.delivery is None else message.delivery.version,
     }
 
 

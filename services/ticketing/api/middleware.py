@@ -41,8 +41,8 @@ class Surroundings:
             await send(message)
 
         try:
-            if _too_large(headers):
-                await _refuse(scope, receive, answer)
+            if (refusal := _refusal(headers)) is not None:
+                await refusal.response()(scope, receive, answer)
             elif traceparent is None and method in {"GET", "HEAD", "OPTIONS"}:
                 await self._app(scope, receive, answer)
             else:
@@ -58,9 +58,16 @@ def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "none")
 
 
-def _too_large(headers: Headers) -> bool:
+def _refusal(headers: Headers) -> Problem | None:
+    """Of a body that isn't read at all. Nothing is decompressed, so that what is small stays small."""
     length = headers.get("content-length", "0")
-    return not length.isdigit() or int(length) > MAX_BODY_BYTES
+    if len(length) > 18 or not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY_BYTES:
+        return Problem(413, "body-too-large", _TOO_LARGE)
+    encoding = headers.get("content-encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        detail = f"A body with Content-Encoding {encoding[:40]!r} isn't taken; send it as it is."
+        return Problem(415, "unsupported-media-type", detail, headers={"Accept-Encoding": "identity"})
+    return None
 
 
 def _limited(receive: Receive) -> Receive:
@@ -76,7 +83,3 @@ def _limited(receive: Receive) -> Receive:
         return message
 
     return limited
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    await Problem(413, "body-too-large", _TOO_LARGE).response()(scope, receive, send)

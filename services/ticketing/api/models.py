@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from contracts.chat import Attachment
 from contracts.desk_policy_v1 import Policy
@@ -15,12 +15,21 @@ from services.ticketing.store.ticket_list import Sort
 from services.ticketing.tokens import Scope
 
 T = TypeVar("T")
+MOST_FIELDS = 100
 
 
 class Given(BaseModel):
     """A request's body or query."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, given: Any) -> Any:
+        """Each unknown field is an error of its own, and a body has room for a hundred thousand."""
+        if isinstance(given, dict) and len(given) > MOST_FIELDS:
+            raise ValueError(f"has {len(given)} fields, more than there are")
+        return given
 
 
 def _words(text: str) -> str:

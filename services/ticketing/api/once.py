@@ -16,6 +16,7 @@ from chassis.logs import get_logger
 from services.ticketing.api.context import Caller, services_of
 from services.ticketing.api.problems import Problem
 from services.ticketing.store import idempotency
+from services.ticketing.store.compared import is_compared
 from services.ticketing.store.saving import Conflict
 
 KEY = "Idempotency-Key"
@@ -89,6 +90,7 @@ async def _committed(request: Request, work: Callable[[Connection], Awaitable[Re
         tries += 1
         try:
             async with services_of(request).database.transaction() as connection:
+                await _refuse_unless_compared(connection)
                 response = await work(connection)
         except Conflict as error:
             log.warning("request_conflicts", method=request.method, tries=tries, error=describe(error))
@@ -101,6 +103,17 @@ async def _committed(request: Request, work: Callable[[Connection], Awaitable[Re
         else:
             await fault_point("ticketing-api.committed")
             return response
+
+
+async def _refuse_unless_compared(connection: Connection) -> None:
+    """On a database that was set back a change would take a version that the log has for another one."""
+    if not await is_compared(connection):
+        detail = (
+            "No ticketing worker has compared this database with the log since PostgreSQL was started: it may be an "
+            "earlier copy. Nothing was changed. Try again in a moment, with the same Idempotency-Key. If this answer "
+            "stays, start ticketing-worker and read its log; if that refuses to go on, run `okno restore`."
+        )
+        raise Problem(503, "database-not-compared", detail, headers={"Retry-After": "1"})
 
 
 async def _claim(connection: Connection, request: Request, caller: Caller, key: str) -> idempotency.StoredAnswer | None:

@@ -20,6 +20,12 @@ from services.ticketing.store.saving import SOURCE
 
 router = APIRouter(prefix="/v1/policy", tags=["policy"])
 _YAML = {"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"}
+MAX_YAML_BYTES = 128 * 1024
+"""About a second of reading, in which nothing else is answered."""
+MAX_VALUES = 20_000
+"""Of a document, aliases written out: YAML makes of a few of them more than fits into memory."""
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What readers raise, PyYAML beside its own also for a tag that its value doesn't fit (`!!bool x`)."""
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -42,7 +48,9 @@ async def get_policy(services: ServicesOf, caller: Reader) -> PolicyJson:
 
 @router.put("", response_model=PolicyJson, summary="Apply a policy", openapi_extra=_BODY)
 async def put_policy(request: Request, services: ServicesOf, caller: Admin) -> Response:
-    """JSON, or YAML with `Content-Type: application/yaml`. Applying the policy in force again changes nothing."""
+    """JSON, or YAML of at most 128 KB with `Content-Type: application/yaml`. Applying the policy in force again changes
+    nothing.
+    """
     document = _checked(await _document(request))
 
     async def work(connection: Connection) -> Answer:
@@ -71,14 +79,34 @@ async def _document(request: Request) -> Any:
         raise Problem(415, "unsupported-media-type", "Send application/json or application/yaml.")
     if b"\0" in body:
         raise Problem(400, "malformed-policy", "The document holds a NUL character.")
+    is_yaml = kind in _YAML
+    if is_yaml and len(body) > MAX_YAML_BYTES:
+        raise Problem(
+            413, "body-too-large", f"A policy in YAML may have {MAX_YAML_BYTES} bytes; longer ones go as JSON."
+        )
     try:
-        if kind in _YAML:
-            return yaml.safe_load(body) or {}
-        return await request.json()
-    except yaml.YAMLError as error:
-        raise Problem(400, "malformed-policy", f"The document is not YAML: {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, "malformed-policy", f"The document is not JSON: {error}") from error
+        document = yaml.safe_load(body) or {} if is_yaml else await request.json()
+    except (yaml.YAMLError, *_UNREADABLE) as error:
+        detail = f"The document is not {'YAML' if is_yaml else 'JSON'} that can be read: {error}"
+        raise Problem(400, "malformed-policy", detail) from error
+    if _has_more(document, MAX_VALUES):
+        raise Problem(422, "invalid-policy", f"Not applied. The document has more than {MAX_VALUES} values.")
+    return document
+
+
+def _has_more(document: Any, most: int) -> bool:
+    """Whether a tree has more values, counting those of aliases each time; of a tree without end too."""
+    left, seen = [document], 0
+    while left:
+        seen += 1
+        if seen + len(left) > most:
+            return True
+        match left.pop():
+            case dict() as found:
+                left += found.values()
+            case list() as found:
+                left += found
+    return False
 
 
 def _checked(document: Any) -> Policy:

@@ -1,6 +1,6 @@
 """Every refusal is a problem detail (RFC 9457): what happened, and in `detail` what to do about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -73,15 +73,36 @@ def invalid(field: str, message: str) -> Problem:
     return Problem(422, "invalid", f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
+def refusals(texts: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Statuses as FastAPI documents them."""
+    return {status: {"description": text, "model": ProblemJson} for status, text in texts.items()}
+
+
 def install(app: FastAPI) -> None:
-    """Turn every way to fail into a problem detail."""
+    """Turn every way to fail into a problem detail, in the API's description too."""
+    app.openapi = _described(app.openapi)  # type: ignore[method-assign]
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
     # Named, so that they are answered inside the stack like the others; `Exception` alone is answered outside of it.
-    for kind in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    for kind in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, UnicodeEncodeError):
         app.add_exception_handler(kind, _unexpected)
+
+
+def _described(plain: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """FastAPI documents every model as application/json; refusals have a type of their own."""
+
+    def described() -> dict[str, Any]:
+        document = plain()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                for status, response in operation["responses"].items():
+                    if status >= "400" and "application/json" in response["content"]:
+                        response["content"][MEDIA_TYPE] = response["content"].pop("application/json")
+        return document
+
+    return described
 
 
 async def _problem(_: Request, error: Exception) -> Response:
@@ -91,6 +112,8 @@ async def _problem(_: Request, error: Exception) -> Response:
 
 async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
+    if isinstance(error.__cause__, ValueError | RecursionError):  # what FastAPI met while it read the body
+        return _malformed()
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "-")
     said = error.detail if error.detail != phrase else "See /docs for what there is."
@@ -101,13 +124,22 @@ async def _not_valid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     faults: Sequence[Any] = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
-        return Problem(400, "malformed-json", "The body is not JSON. Check it, and its Content-Type.").response()
+        return _malformed()
+    if isinstance(error.body, bytes):  # FastAPI reads only what is said to be JSON
+        return Problem(415, "unsupported-media-type", "Send JSON, with Content-Type: application/json.").response()
     errors = [
         {"field": ".".join(str(part) for part in fault["loc"]) or "request", "message": _said(fault)}
         for fault in faults[:20]
     ]
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
     return Problem(422, "invalid", detail, errors=errors).response()
+
+
+def _malformed() -> Response:
+    detail = (
+        "The body can't be read as JSON. Check its syntax, its encoding (UTF-8), its depth and its numbers' digits."
+    )
+    return Problem(400, "malformed-json", detail).response()
 
 
 def _said(fault: Mapping[str, Any]) -> str:
@@ -122,8 +154,10 @@ async def _unexpected(request: Request, error: Exception) -> Response:
         log.warning("request_not_served", method=request.method, exc_info=error)
         detail = "The database is busy or away. Try again in a moment, with the same Idempotency-Key."
         return Problem(503, "unavailable", detail, headers={"Retry-After": "1"}).response()
-    if fate_of(error) is Fate.DATA:
-        detail = "The request holds something that can't be stored or looked up, such as a NUL character."
+    if fate_of(error) is Fate.DATA or isinstance(error, UnicodeEncodeError):
+        detail = (
+            "The request holds what can't be stored or looked up, such as a NUL character or half a surrogate pair."
+        )
         return Problem(400, "bad-value", detail).response()
     log.error("request_failed", method=request.method, exc_info=error)
     return Problem(500, "internal-error", "Something failed inside; it is logged with this request's trace.").response()

@@ -27,7 +27,7 @@ from services.ticketing.api.models import (
     TicketQuery,
 )
 from services.ticketing.api.once import Answer, change
-from services.ticketing.api.problems import Problem, invalid
+from services.ticketing.api.problems import Problem, invalid, refusals
 from services.ticketing.api.views import etag, history_json, ticket_json
 from services.ticketing.domain.desk_changes import Fields, update_fields
 from services.ticketing.domain.status import IllegalTransition
@@ -98,7 +98,12 @@ async def get_ticket(ticket: str, query: Annotated[NoQuery, Query()], services: 
     return Response(ticket_json(shown).model_dump_json(), 200, etag(shown.ticket), "application/json")
 
 
-@router.patch("/{ticket}", response_model=TicketJson, summary="Change a ticket")
+@router.patch(
+    "/{ticket}",
+    response_model=TicketJson,
+    responses=refusals({412: "An agent changed it since.", 428: "`If-Match` is missing."}),
+    summary="Change a ticket",
+)
 async def patch_ticket(
     ticket: str,
     body: TicketPatch,

@@ -40,7 +40,7 @@ class Slack:
         return [HELP]
 
     async def envelope(self, _channel: Channel) -> dict[str, Any]:
-        return {"type": "event_callback", "team_id": "T1", "authorizations": []}
+        return {"type": "event_callback", "team_id": "T1", "authorizations": [{"user_id": "UOKNO", "is_bot": True}]}
 
     async def history(self, _channel: Channel, _oldest: datetime, cursor: str | None) -> Page:
         self.cursors.append(cursor)
@@ -248,6 +248,45 @@ async def test_one_odd_message_hides_no_other(worker: Worker) -> None:
     async with worker.database.transaction() as connection:
         found = await readings.take(connection, reading, 10)
     assert [event.occurred_at for event in found] == [NOW - 5 * MINUTE, NOW - MINUTE]
+
+
+def joined(minutes_ago: float, subtype: str = "channel_join", user: str = "UOKNO") -> dict[str, Any]:
+    return {**message(minutes_ago), "subtype": subtype, "user": user, "text": "<@UOKNO> has joined the channel"}
+
+
+async def found(worker: Worker) -> list[float]:
+    """How many minutes ago the posts were written that are to be published."""
+    reading = await worker.reading()
+    assert reading is not None
+    async with worker.database.transaction() as connection:
+        return [(NOW - event.occurred_at) / MINUTE for event in await readings.take(connection, reading, 10)]
+
+
+@pytest.mark.parametrize("subtype", ["channel_join", "group_join"])
+async def test_what_was_said_before_we_were_invited_in_the_gap_is_not_published(worker: Worker, subtype: str) -> None:
+    """Only another channel was heard before."""
+    await worker.hears(90, 60, channel=HELP.model_copy(update={"key": slack_channel("C9")}))
+    await worker.asked(only_after_gap=True)
+    pages = [message(1), joined(9, user="U1"), message(10)], [joined(20, subtype), message(25)], [message(30)]
+    worker.slack.pages = [Page(list(one), "more") for one in pages]
+    for _ in pages:
+        await worker.steps()
+    assert await found(worker) == [10, 1]
+
+
+async def test_a_channel_that_was_heard_before_we_joined_it_again_is_read_whole(worker: Worker) -> None:
+    await worker.hears(90, 60)
+    await worker.asked(only_after_gap=True)
+    worker.slack.pages = [Page([message(10), joined(20), message(25)], "more")]
+    await worker.steps()
+    assert await found(worker) == [25, 10]
+
+
+async def test_who_names_a_time_gets_what_is_older_than_the_invitation_too(worker: Worker) -> None:
+    await worker.asked(since=NOW - 30 * MINUTE)
+    worker.slack.pages = [Page([message(10), joined(20), message(25)], "more")]
+    await worker.steps()
+    assert await found(worker) == [25, 10]
 
 
 async def test_a_failing_slack_is_asked_again_for_ever_and_a_success_forgets_the_failures(worker: Worker) -> None:

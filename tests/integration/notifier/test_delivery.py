@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chassis.errors import DataError
 from chassis.outbox import unpack_headers
 from contracts.chat import Person
-from contracts.chat_replies_v1 import EditReply, ResendReply
+from contracts.chat_replies_v1 import CancelReply, ConfirmReply, DeleteReply, EditReply, ResendReply
 from contracts.keys import PersonKey, Platform
 from sandbox.slack.faults import Fault
 from tests.integration.notifier.conftest import Desk
@@ -118,10 +120,27 @@ async def test_an_instruction_that_comes_again_changes_nothing(desk: Desk) -> No
     assert await desk.states(post) == ["post queued", "post sending", "post sent"]
 
 
-async def test_an_instruction_about_an_unknown_delivery_is_a_data_error(desk: Desk) -> None:
+@pytest.mark.parametrize("seen", [{}, {"seen_version": 0, "conversation_id": "cnv_1"}], ids=["untold", "none seen"])
+async def test_an_instruction_about_a_delivery_that_never_was_is_a_data_error(desk: Desk, seen: dict[str, Any]) -> None:
     post = desk.post(desk.slack_channel())
     with pytest.raises(DataError, match="EditReply"):
-        await desk.give(desk.about(EditReply, post, text="x"))
+        await desk.give(desk.about(EditReply, post, text="x", **seen))
+
+
+async def test_a_change_of_a_delivery_that_the_ledger_has_forgotten_fails_and_holds_nothing_up(desk: Desk) -> None:
+    place = desk.slack_channel()
+    old, new = desk.post(place), desk.post(place, "goes on")
+    seen: dict[str, Any] = {"seen_version": 3, "conversation_id": old.conversation_id}
+    edit = desk.about(EditReply, old, text="x", **seen)
+    others = (desk.about(kind, old, **seen) for kind in (DeleteReply, ResendReply, ConfirmReply, CancelReply))
+    async with desk.dispatching():
+        await desk.give(edit, *others, new)
+        await desk.reaches(new, "post sent")
+    told = await desk.receipts(old.delivery_id)
+    states = [f"{one.operation} {one.state}" for one in told]
+    assert states == ["edit failed", "delete failed", "post failed", "post unknown", "post unknown"]
+    assert {(one.version, one.error.code) for one in told if one.error} == {(4, "delivery_forgotten")}
+    assert desk.slack_posts(place) == ["goes on"]
 
 
 async def test_a_reply_to_a_platform_that_is_not_connected_fails(desk: Desk) -> None:

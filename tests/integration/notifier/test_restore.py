@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner
 
@@ -155,3 +156,22 @@ async def test_what_has_no_receipt_is_looked_for_in_slack_and_unknown_in_telegra
     assert desk.slack_posts(thread) == ["sent, edited", "not sent"]
     assert desk.telegram_posts(dialog) == ["waited", "perhaps"]
     assert "nothing was missing" in await restore(scene, monkeypatch)
+
+
+async def test_where_nothing_is_newer_the_posts_that_will_go_out_are_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = scene.desk
+    await desk.give(desk.post(desk.slack_channel()), desk.post(desk.telegram_dialog()))
+    await desk.database.close()
+    await scene.notifiers(scene.dsn).publish(desk.post(desk.telegram_dialog()))
+    said = await restore(scene, monkeypatch)
+    assert "recovered: nothing was missing" in said
+    assert "to come: 2 queued posts go out when the notifier starts" in said
+    assert "to come: 1 records of chat.replies.v1 that the ledger hasn't read are taken in then" in said
+    connection = await asyncpg.connect(scene.dsn)
+    await connection.execute("UPDATE notifier.operations SET state = 'sending' WHERE channel_key LIKE 'slack:%'")
+    await connection.close()
+    said = await restore(scene, monkeypatch)
+    assert "to come: 1 queued posts" in said
+    assert "to come: 1 posts were being sent" in said

@@ -102,7 +102,9 @@ class RouterBench:
         return {row["event_id"]: row["rule"] for row in rows}
 
     @asynccontextmanager
-    async def router(self, name: str = "router-0", *, publish: bool = True) -> AsyncIterator[Consumer]:
+    async def router(
+        self, name: str = "router-0", *, publish: bool = True, park_keys: bool = False
+    ) -> AsyncIterator[Consumer]:
         """A router that runs in this process; its failure fails the test."""
         database = await Database.connect(self.dsn, schema=SCHEMA, process=name)
         producer = make_producer(self.settings)
@@ -117,6 +119,7 @@ class RouterBench:
             kafka=self.settings,
             handle=worker.handle,
             process=name,
+            park_keys=park_keys,
             after_commit=publishing.after_commit,
             on_assigned=publishing.on_assigned,
             dead_letter_lane=publishing.dead_letter_lane,

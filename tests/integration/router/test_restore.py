@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner
 
+from chassis import dead_letters
 from chassis.database import Database
 from chassis.migrations import migrate
+from chassis.records import RELEASE
 from chassis.restoring import reading
 from chassis.settings import KafkaSettings
 from cli.commands import app as okno
@@ -62,7 +65,7 @@ RENAMED = renamed(COURSE, "slack:C99")
 
 
 @asynccontextmanager
-async def bench_on(kafka: EmbeddedKafka, dsn: str) -> AsyncIterator[RouterBench]:
+async def bench_on(kafka: EmbeddedKafka, dsn: str, *, park_keys: bool = False) -> AsyncIterator[RouterBench]:
     """Records for Kafka, and a router on this database whose work is done when the block ends."""
     from aiokafka import AIOKafkaProducer
 
@@ -72,7 +75,7 @@ async def bench_on(kafka: EmbeddedKafka, dsn: str) -> AsyncIterator[RouterBench]
     await producer.start()
     bench = RouterBench(settings, database, producer, dsn)
     try:
-        async with bench.router():
+        async with bench.router(park_keys=park_keys):
             yield bench
             await bench.settled()
             await bench.until(bench.outbox_published)
@@ -218,6 +221,54 @@ async def test_what_was_done_before_it_was_killed_stays_and_the_rest_follows(
                 await restoring_router.restore(backup, log, tell)
         await restore(backup, kafka, monkeypatch)
         assert backups.differences(await backups.rows(backup, SCHEMA, blind=BLIND), expected) == KNOWN_BETTER
+
+
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON decisions FOR EACH ROW WHEN (NEW.event_id = '{}') EXECUTE FUNCTION refuse()"""
+
+
+async def test_what_was_put_aside_since_is_not_decided_and_holds_up_its_key_again(
+    backup: str, kafka: EmbeddedKafka, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dialog's first event breaks each attempt, its second waits behind; the channel goes on."""
+    broken, behind = post(BOB, 3000, "broken", DIALOG), post(BOB, 3100, "behind", DIALOG)
+    async with backups.copied(postgres, backup) as lost:
+        async with bench_on(kafka, lost, park_keys=True) as bench:
+            await bench.database.pool.execute(REFUSE.format(broken.record_id))
+            await bench.send(broken, behind, post(ALICE, 3200, "goes on", GROUP))
+            await bench.settled()
+            lines = await bench.database.pool.fetch("SELECT * FROM parked_records ORDER BY record_offset")
+        assert len(lines) == 2
+        said = await restore(backup, kafka, monkeypatch)
+        assert "recovered: 2 records of chat.events.v1 wait as dead letters and hold up the later ones" in said
+        letters = [one async for one in dead_letters.read(bench.settings, "chat.events.v1.dead")]
+        async with bench_on(kafka, backup, park_keys=True) as bench:
+            restored = await bench.database.pool.fetch("SELECT * FROM parked_records ORDER BY record_offset")
+            assert [dict(one) | {"parked_at": None} for one in restored] == [
+                dict(one) | {"parked_at": None} for one in lines
+            ]
+            third = post(BOB, 3300, "third", DIALOG)
+            await bench.send(third)
+            await bench.settled()
+            assert third.record_id not in await bench.rules()
+            for one in letters:
+                release = f"router:{one.origin_partition}:{one.origin_offset}".encode()
+                await bench.producer.send_and_wait(
+                    one.origin_topic, one.value, key=one.key, headers=[*one.headers, (RELEASE, release),
+                    (dead_letters.FIRST, f"router:{one.first_offset}".encode())],
+                )  # fmt: skip
+            await bench.settled()
+            rules = await bench.rules()
+            assert {"broken": rules.get(broken.record_id), "behind": rules.get(behind.record_id)} == {
+                "broken": "append_dialog", "behind": "append_dialog"
+            }  # fmt: skip
+        # What was released on the topic is released in a backup that doesn't know of it.
+        connection = await asyncpg.connect(lost)
+        await connection.execute("DROP TRIGGER refuse ON router.decisions")
+        await connection.close()
+        said = await restore(lost, kafka, monkeypatch)
+        assert "recovered: 1 records of chat.events.v1 wait as dead letters" in said
 
 
 async def bench_records(kafka: EmbeddedKafka) -> list[str]:

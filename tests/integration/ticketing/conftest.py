@@ -1,6 +1,6 @@
 """Ticketing on a real PostgreSQL: commands are applied as the worker does, the API is asked in-process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
@@ -8,11 +8,14 @@ import pytest
 from chassis.clock import ManualClock
 from chassis.database import Database
 from chassis.migrations import migrate
+from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.ticketing import tokens
 from services.ticketing.api.app import create_app
 from services.ticketing.bootstrap import MIGRATIONS, SCHEMA
+from services.ticketing.store import compared
 from services.ticketing.tokens import Scope
 from tests.integration.ticketing.desk import NOW, Desk
+from tests.integration.ticketing.running_api import Api, running_api
 
 
 @pytest.fixture
@@ -31,8 +34,16 @@ def clock() -> ManualClock:
 @pytest.fixture
 async def desk(database: Database, clock: ManualClock) -> AsyncIterator[Desk]:
     async with database.transaction() as connection:
+        await compared.mark(connection, await compared.this_database(connection))
         created = await tokens.create(connection, "tests", scope=Scope.ADMIN)
     transport = httpx.ASGITransport(app=create_app(database, clock), raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {created.token}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://okno", headers=headers) as client:
         yield Desk(database, clock, client)
+
+
+@pytest.fixture(scope="module")
+def api(postgres: EmbeddedPostgres) -> Iterator[Api]:
+    """A process of its own; what one test writes, the next one finds."""
+    with running_api(postgres) as running:
+        yield running

@@ -16,6 +16,7 @@ from contracts.base import RecordModel
 from contracts.codec import decode, encode
 from contracts.ticket_events_v1 import TicketChanged
 from contracts.topics import TOPICS
+from services.ticketing.store.compared import is_compared
 from tests import topic_reader
 from tests.integration.ticketing.desk import NOW
 
@@ -129,6 +130,15 @@ class Processes:
             return await self.count("outbox") == 0
 
         await self.until(empty)
+
+    async def compared(self) -> None:
+        """Until a worker has compared the database with the log, so that the API writes."""
+
+        async def done() -> bool:
+            async with self.database.pool.acquire() as connection:
+                return await is_compared(connection)
+
+        await self.until(done)
 
     def reached(self, point: str) -> bool:
         return (self.folder / f"{point}.reached").exists()

@@ -36,9 +36,11 @@ def dead_record(
     consumer: str = "ticketing",
     days_ago: float = 0,
     parks: bool = False,
+    timestamp: int = 1,
 ) -> Record:
     raw: Any = type("Raw", (), {})()
     raw.topic, raw.partition, raw.offset, raw.key, raw.value, raw.headers = TOPIC, 3, offset, key, value, headers
+    raw.timestamp = timestamp
     row = bury(Culprit(raw, error or ValueError("x"), 3), consumer=consumer, at=NOW - days_ago * DAY, parks=parks)
     return Record(dead_topic(raw.topic), 3, 0, 0, row.key, row.value, row.headers, None)
 
@@ -345,3 +347,11 @@ async def test_what_waits_is_shown_by_consumer_and_cause(desk: Desk, clock: Manu
     await post(desk, "/replay")
     await gauges.sample()
     assert waiting._value.get() == 0
+
+
+async def test_an_offset_of_another_cluster_is_another_letter_and_a_copy_is_none(
+    desk: Desk, clock: ManualClock
+) -> None:
+    await project(desk, clock, dead_record(b"here", timestamp=1), dead_record(b"here", timestamp=1))
+    await project(desk, clock, dead_record(b"there", timestamp=2), dead_record(b"here", timestamp=1))
+    assert await offsets(desk) == [7, 7]

@@ -21,6 +21,7 @@ from cli.commands import app as okno
 from contracts.base import RecordModel
 from contracts.keys import slack_channel
 from contracts.ticket_commands_v1 import CloseTicket, MoveChannel, RecordReaction, RemoveMessage, ReviseMessage, Role
+from contracts.ticket_events_v1 import TicketChanged
 from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.ticketing import tokens
@@ -44,7 +45,7 @@ from tests.integration.ticketing.processes import Processes
 from tests.integration.ticketing.test_replies import receipt
 
 WORKER = "ticketing-worker"
-UNCARRIED = ("tokens", "idempotency_keys", "commands")
+UNCARRIED = ("tokens", "idempotency_keys", "commands", "compared_database")
 BLIND = {
     "channel_aliases": ("moved_at",),
     "early_receipts": ("arrived_at",),
@@ -78,6 +79,7 @@ class Scene:
         try:
             async with httpx.AsyncClient(transport=transport, base_url="http://okno", headers=headers) as client:
                 worker = await processes.start(WORKER)
+                await processes.compared()
                 yield processes, Desk(database, clock, client)
                 await self.idle(processes)
                 worker.terminate()
@@ -100,6 +102,19 @@ class Scene:
 
     async def rows(self) -> backups.Rows:
         return await backups.rows(self.dsn, SCHEMA, without=UNCARRIED, blind=BLIND)
+
+
+@asynccontextmanager
+async def api_alone(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Without a worker beside it."""
+    database = await Database.connect(dsn, schema=SCHEMA, process="test")
+    async with database.transaction() as connection:
+        created = await tokens.create(connection, "agent", scope=Scope.ADMIN)
+    transport = httpx.ASGITransport(app=create_app(database, ManualClock(NOW)), raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {created.token}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://okno", headers=headers) as client:
+        yield client
+    await database.close()
 
 
 async def log_ends(kafka: EmbeddedKafka) -> dict[tuple[str, int], int]:
@@ -275,10 +290,10 @@ async def test_what_customers_and_agents_did_since_the_backup_is_there_again(
         assert sum(map(len, after.values())) == sum(map(len, events.values())) + 1
 
 
-async def test_a_message_whose_version_an_agent_took_on_the_old_database_is_placed_again(
+async def test_what_an_agent_wrote_on_the_old_database_gives_way_to_the_log_and_is_listed(
     backup: Scene, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Workers refuse a database that was set back; the API, which reads no topic, may have served it for a while."""
+    """The copy goes on, so the mark of the database that is set back is good: as if a person had let it go on."""
     async with backup.open() as (processes, _):
         await processes.send(place_message(DIALOG, "first"))
         await backup.idle(processes)
@@ -288,21 +303,33 @@ async def test_a_message_whose_version_an_agent_took_on_the_old_database_is_plac
             await processes.send(place_message(DIALOG, "second", at=later(60)))
             await processes.send(place_message(DIALOG, "third", at=later(61)))
             await lost.idle(processes)
-    database = await Database.connect(backup.dsn, schema=SCHEMA, process="test")
-    async with database.transaction() as connection:
-        created = await tokens.create(connection, "agent", scope=Scope.ADMIN)
-    transport = httpx.ASGITransport(app=create_app(database, ManualClock(NOW)), raise_app_exceptions=False)
-    headers = {"Authorization": f"Bearer {created.token}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://okno", headers=headers) as client:
+    async with api_alone(backup.dsn) as client:
         (ticket,) = (await client.get("/v1/tickets")).json()["items"]
         noted = await client.post(f"/v1/tickets/{ticket['id']}/notes", json={"text": "on the old database"})
         assert noted.is_success
-    await database.close()
-    await restore(backup, monkeypatch)
-    async with backup.open() as (processes, _):
+        path = f"/v1/tickets/{ticket['id']}"
+        for revision, tags in enumerate((["a"], ["a", "b"], ["c"])):  # further than the log goes
+            changed = await client.patch(path, json={"tags": tags}, headers={"If-Match": f'"{revision}"'})
+            assert changed.status_code == 200, changed.text
+    said = await restore(backup, monkeypatch)
+    assert "4 changes that were written to this database after it was set back" in said
+    first, *more = [line for line in said.splitlines() if f"not recovered: ticket {ticket['number']} version" in line]
+    assert "version 2: note_added by agent at 20" in first
+    assert "is dropped; the log's is kept: message_added by " in first
+    assert [line.partition(" version ")[2].partition(" at ")[0] for line in more] == [
+        f"{version}: updated by agent" for version in (3, 4, 5)
+    ]
+    assert "is dropped" not in await restore(backup, monkeypatch)
+    async with backup.open() as (processes, desk):
         await backup.idle(processes)
         rows = await processes.database.pool.fetch("SELECT text FROM messages ORDER BY sent_at, id")
+        assert (await desk.ticket(ticket["id"]))["tags"] == []
+        assert [one["version"] for one in await desk.history(ticket["id"])] == [1, 2, 3]
+        await processes.send(place_message(DIALOG, "fourth", at=later(62)))
+        await backup.idle(processes)
+        events = [one for one in await processes.models("ticket.events.v1") if isinstance(one, TicketChanged)]
     assert sorted(row["text"] for row in rows) == ["first", "on the old database", "second", "third"]
+    assert [(one.version, one.cause.kind) for one in events] == [(n, "command") for n in (1, 2, 3, 4)]
 
 
 async def test_nothing_is_restored_while_a_process_runs(backup: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from chassis.positions import PositionsRefused
 from chassis.published import PUBLISHED, PublishedAhead
 from chassis.settings import KafkaSettings
 from sandbox.stack.kafka.server import EmbeddedKafka
-from services.ticketing.bootstrap import EVENTS, missing_events
+from services.ticketing.comparing import EVENTS, missing_events
 from tests.integration.ticketing.desk import Desk, telegram_place
 from tests.integration.ticketing.processes import Processes
 

@@ -10,6 +10,7 @@ import pytest
 
 from chaos.check.rules import RULES, violations
 from chaos.facts import (
+    WRITTEN,
     Change,
     Command,
     DeadLetter,
@@ -23,6 +24,7 @@ from chaos.facts import (
     Post,
     SetBack,
     Ticket,
+    Told,
     Trouble,
 )
 from sandbox.stack.inside.backlog import READERS
@@ -34,6 +36,7 @@ ADA = "slack:U1"
 EDITED = f"{M1}:edited:2.0:abc"
 LIKED = f"{M1}:reaction:{ADA}:heart:added:3.0"
 POISON = ("chat.replies.v1", 0, 7)
+BROKEN = ("chat.events.v1", -1, -1)
 
 
 def operation(act: int, kind: str, **more: Any) -> Operation:
@@ -91,12 +94,13 @@ def sound() -> Facts:
             Post(C, f"{C}:2.2", "maybe e8 a7", ours=True),
             Post(D, f"{D}:10", "hm a9", ours=True),
         ],
-        dead_letters=[DeadLetter("notifier", *POISON)],
-        poison=frozenset({POISON}),
+        dead_letters=[DeadLetter("notifier", *POISON), DeadLetter("ingest-slack-0", *BROKEN)],
+        poison=frozenset({POISON, BROKEN}),
         leased=[Leased("relay", "ticketing-worker-1", 110.0)],
         positions={("router", "chat.events.v1", 0): 5},
         ends={("chat.events.v1", 0): 5},
         troubles=[Trouble(("platform telegram answer lost",), 105.0, 112.0, 0.5)],
+        searched=dict.fromkeys(WRITTEN, 100),
     )
 
 
@@ -208,6 +212,9 @@ FAULTS: list[tuple[str, str, Change_]] = [
     ("dead letters", "refused it", with_more("dead_letters", DeadLetter("router", "chat.events.v1", 0, 3))),
     ("dead letters", "dead-lettered it 2 times", with_more("dead_letters", DeadLetter("notifier", *POISON))),
     ("dead letters", "did not dead-letter this poison", without("dead_letters", 0)),
+    ("dead letters", "no dead letter keeps it", without("dead_letters", 1)),
+    ("secrecy", "line 3 tells a text", given(told=[Told("log", "router-0.log", 3, "a text", "payment lesson m7")])),
+    ("secrecy", "there to be searched", given(searched={**dict.fromkeys(WRITTEN, 100), "span": 0})),
     ("rest", "did not come to rest", given(under_way="3 deliveries")),
     ("rest", "was not recovered from", altered("troubles", 0, seconds=None)),
 ]  # fmt: skip
@@ -243,6 +250,7 @@ def test_a_violation_shows_the_history_of_its_message() -> None:
         both(without("changes", 5), altered("operations", 10, outcome="unknown")),
         with_more("events", Event(M1, "okno.chat.message_posted.v1", C, 0, 9, M1, "one m0")),
         lambda facts: replace(facts, posts=facts.posts[:2]),
+        given(troubles=[Trouble(("platform telegram 5xx",), 105.0, 112.0, 0.5)]),
         given(leased=(), troubles=[*sound().troubles, Trouble(("kill kafka",), 90.0, 100.0, 1.0)]),
     ],
     ids=[
@@ -252,6 +260,7 @@ def test_a_violation_shows_the_history_of_its_message() -> None:
         "change may be missing",
         "published twice",
         "unknown not posted",
+        "unknown after a 5xx",
         "published again after Kafka was away",
     ],
 )

@@ -28,7 +28,7 @@ def test_a_dead_letter_says_where_it_came_from_and_why() -> None:
     )  # fmt: skip
     assert (found.cause, found.attempts, found.at) == ("no_place", 3, AT.isoformat())
     assert "nothing fits" in found.error
-    assert found.id == "router:chat.events.v1:7:42"
+    assert found.id == "router:chat.events.v1:7:42:1"
 
 
 def test_key_value_and_headers_are_kept_as_they_were() -> None:
@@ -56,6 +56,13 @@ def test_a_record_of_a_dead_topic_without_our_headers_is_still_readable() -> Non
     found = parse("chat.events.v1.dead", 1, 2, None, None, [("okno-dead-offset", b"many")])
     assert found.origin_topic == "chat.events.v1"
     assert found.origin_offset == -1
+
+
+def test_a_letter_of_an_older_version_keeps_its_id() -> None:
+    found, row = letter(Culprit(raw(), Poison("x")))
+    headers = [header for header in row.headers if header[0] != "okno-dead-timestamp"]
+    older = parse(row.topic, 7, 0, row.key, row.value, headers)
+    assert (older.id, found.id) == ("router:chat.events.v1:7:42", "router:chat.events.v1:7:42:1")
 
 
 def test_a_replayed_record_that_dies_again_keeps_the_place_where_it_first_stood() -> None:

@@ -236,12 +236,13 @@ async def test_what_cannot_be_stored_costs_no_message(
 
 
 async def test_the_challenge_of_a_liar_is_answered_too(slack: SlackWebhook) -> None:
-    for challenge in ('"\\ud83d"', "[1]", "1" + "0" * 30, "null"):
+    deep = "[" * 1000 + "]" * 1000
+    for challenge, status in (('"\\ud83d"', 200), ("[1]", 400), ("1" + "0" * 30, 400), ("null", 400), (deep, 400)):
         app = WebhookApp(slack)
         body = f'{{"type": "url_verification", "challenge": {challenge}}}'.encode()
         request = signed(body)
         headers = [(name.encode(), value.encode()) for name, value in request.headers.items()]
-        assert (await call(app, [body], headers))["status"] == 200
+        assert (await call(app, [body], headers))["status"] == status
 
 
 @pytest.mark.parametrize("broken", [{"ts": 5}, {"user": None}, {"files": [7]}])
@@ -254,6 +255,17 @@ async def test_slacks_verification_token_is_not_kept_in_a_dead_letter(
     assert record["topic"] == "chat.events.v1.dead"
     assert json.loads(record["value"]) == {name: value for name, value in payload.items() if name != "token"}
     assert "XVerificationToken" not in str(record)
+
+
+async def test_what_is_too_deep_to_be_written_again_is_kept_without_the_token(
+    slack: SlackWebhook, producer: Producer
+) -> None:
+    deep = "[" * 1000 + "]" * 1000
+    body = f'{{"token": "XVerification\\"Token", "type": "event_callback", "x": {deep}}}'.encode()
+    assert (await slack(signed(body))).status == 200
+    (record,) = producer.sent
+    assert record["topic"] == "chat.events.v1.dead"
+    assert record["value"] == body.replace(b'"token": "XVerification\\"Token"', b'"token":""')
 
 
 async def test_slacks_verification_token_is_not_kept_in_an_event(slack: SlackWebhook, producer: Producer) -> None:

@@ -1,0 +1,117 @@
+"""The API writes only to a database that a worker has compared with the log, and a backup is never that one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from chassis.database import Database
+from sandbox.stack.kafka.server import EmbeddedKafka
+from sandbox.stack.postgres.server import EmbeddedPostgres
+from services.ticketing.store import compared
+from tests import backups
+from tests.integration.ticketing.desk import Desk, later, place_message, slack_place
+from tests.integration.ticketing.processes import Processes
+from tests.integration.ticketing.test_restore import Scene, api_alone, backup, restore
+
+__all__ = ["backup"]
+
+WORKER = "ticketing-worker"
+PLACE = slack_place()
+
+
+async def known(database: Database) -> bool:
+    async with database.pool.acquire() as connection:
+        return await compared.is_compared(connection)
+
+
+async def test_the_api_alone_writes_nothing_to_a_database_set_back_before_it_is_restored(
+    backup: Scene, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with backup.open() as (processes, _):
+        await processes.send(place_message(PLACE, "first"))
+    async with backups.copied(postgres, backup.dsn) as dsn:
+        async with backup.open() as (processes, desk):
+            await processes.send(place_message(PLACE, "second", at=later(60)))
+            await backup.idle(processes)
+            (ticket,) = await desk.tickets()
+        notes, note = f"/v1/tickets/{ticket['id']}/notes", {"text": "after the restore"}
+        async with api_alone(dsn) as client:
+            for method, path, body in (
+                ("POST", notes, note),
+                ("PATCH", f"/v1/tickets/{ticket['id']}", {"priority": "high"}),
+                ("POST", "/v1/agents", {"name": "Vera"}),
+            ):
+                refused = await client.request(method, path, json=body, headers={"If-Match": '"0"'})
+                assert refused.status_code == 503, refused.text
+                assert refused.json()["type"] == "urn:okno:problem:database-not-compared"
+                assert "okno restore" in refused.json()["detail"]
+            assert len((await client.get("/v1/tickets")).json()["items"]) == 1
+        earlier = Scene(dsn, backup.kafka, tmp_path / "earlier")
+        await restore(earlier, monkeypatch)
+        async with api_alone(dsn) as client:
+            assert (await client.post(notes, json=note)).status_code == 201
+        async with earlier.open() as (processes, desk):
+            await earlier.idle(processes)
+            versions = await processes.events()
+            texts = [one["text"] for one in await desk.messages(ticket["id"])]
+    assert versions == {ticket["id"]: [1, 2, 3]}
+    assert sorted(texts) == ["after the restore", "first", "second"]
+
+
+async def test_a_dump_that_was_read_back_is_another_database(database: Database, desk: Desk) -> None:
+    del desk  # marks it
+    await database.pool.execute("VACUUM (FULL, FREEZE) compared_database")
+    assert await known(database)
+    async with database.transaction() as connection:
+        await connection.execute("CREATE TEMPORARY TABLE dumped ON COMMIT DROP AS TABLE compared_database")
+        await connection.execute("DELETE FROM compared_database")
+        await connection.execute("INSERT INTO compared_database TABLE dumped")
+    assert not await known(database)
+
+
+@pytest.fixture
+async def processes(
+    database_url: str, database: Database, kafka: EmbeddedKafka, registry_topics: None, tmp_path: Path
+) -> AsyncIterator[Processes]:
+    running = Processes(database_url, kafka.bootstrap_servers, tmp_path, database)
+    yield running
+    await running.end()
+
+
+async def test_a_server_that_was_started_again_is_compared_again(
+    processes: Processes, desk: Desk, database: Database, postgres: EmbeddedPostgres
+) -> None:
+    del desk
+    await postgres.restart()
+
+    async def answers() -> bool:
+        return await database.reachable()
+
+    await processes.until(answers)
+    assert not await known(database)
+    await processes.start(WORKER)
+    await processes.compared()
+    await processes.send(place_message(PLACE))
+
+    async def at_work() -> bool:
+        return await processes.count("messages") == 1
+
+    await processes.until(at_work)
+    await postgres.restart()
+    await processes.until(answers)
+    await processes.compared()
+
+
+async def test_a_worker_that_runs_notices_that_its_database_was_set_back(processes: Processes, desk: Desk) -> None:
+    await desk.opened(PLACE)
+    worker = await processes.start(WORKER)
+    await processes.relayed()
+    async with processes.database.transaction() as connection:
+        await connection.execute("UPDATE tickets SET version = version - 1")
+        await connection.execute("UPDATE compared_database SET server_started_at = server_started_at - interval '1 s'")
+    assert await worker.wait() == 1
+    said = (processes.folder / f"{WORKER}-0.log").read_text()
+    assert "okno positions accept ticketing published ticket.events.v1 " in said
