@@ -72,12 +72,12 @@ class Life:
             raise ClusterError(f"helm {' '.join(arguments)}: {'succeeded' if fails else done.stderr.strip()}")
         return done.stdout + done.stderr
 
-    def apply(self, verb: str, values: str, *sets: str, fails: bool = False) -> str:
+    def apply(self, verb: str, values: str, *sets: str, fails: bool = False, seconds: int = HELM_SECONDS) -> str:
         """Install or upgrade the release and wait until everything is ready."""
-        chosen = [part for one in sets for part in ("--set-string" if "okno/outcome" in one else "--set", one)]
+        chosen = [part for one in sets for part in ("--set", one)]
         file = str(CHART / "ci" / f"{values}-values.yaml")
         return self.helm(
-            verb, RELEASE, str(CHART), "-f", file, *chosen, "--wait", "--wait-for-jobs", f"--timeout={HELM_SECONDS}s",
+            verb, RELEASE, str(CHART), "-f", file, *chosen, "--wait", "--wait-for-jobs", f"--timeout={seconds}s",
             fails=fails,
         )  # fmt: skip
 
@@ -159,6 +159,14 @@ class Life:
         self.check_ready(image=":1.0.0")
         completed = [name for _, name in self.jobs_completed()].count("okno-migrate")
         _require(completed == 3, f"{completed} migrations instead of 3: a rollback must not migrate")
+
+        self.say("a version whose pods never become ready: the others go on, and a rollback heals")
+        sets = ("image.tag=4.0.0", r"podAnnotations.okno/ready=never", "topics.managedBy=none")
+        self.apply("upgrade", "minimal", *sets, fails=True, seconds=20)
+        old = [name for name, pod in self.pods().items() if pod["spec"]["containers"][0]["image"].endswith(":1.0.0")]
+        _require(len(old) >= len(self.workloads()), f"of the old version only {sorted(old)} are left")
+        self.helm("rollback", RELEASE, "--wait", f"--timeout={HELM_SECONDS}s")
+        self.check_ready(image=":1.0.0")
 
         self.say("scale to 4 and back to 1")
         for count in (4, 1):
