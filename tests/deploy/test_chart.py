@@ -308,12 +308,25 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
     [
         ("minimal", ("kafka.bootstrapServers=",), "kafka.bootstrapServers is missing"),
         ("minimal", ("kafka.bootstrapServers=kafka",), "kafka.bootstrapServers"),
-        ("minimal", ("database.url=",), "router has no database: set database.existingSecret.name or database.url"),
+        (
+            "minimal",
+            ("database.url=",),
+            "no database for ingest, router, ticketing, notifier: set database.existingSecret",
+        ),
+        (
+            "minimal",
+            ("database.url=", "database.services.router.url=postgresql://a/b"),
+            "no database for ingest, ticketing",
+        ),
         ("minimal", ("database.url=mysql://a/b",), "database.url"),
         ("minimal", ("slack.enabled=false",), "no platform is connected: set slack.enabled or telegram.enabled"),
         ("minimal", ("slack.signingSecret=",), "slack.signingSecret is missing: set slack.existingSecret"),
         ("minimal", ("slack.transport=socket",), "slack.appToken is missing"),
-        ("minimal", ("kafka.securityProtocol=SASL_SSL",), "router has no login for Kafka"),
+        (
+            "minimal",
+            ("kafka.securityProtocol=SASL_SSL",),
+            "no login for Kafka for ingest, router, ticketing, notifier, cli",
+        ),
         ("minimal", ("settings.LOG_LEVL=INFO",), "settings.LOG_LEVL: no process reads such a setting"),
         ("minimal", ("settings.DATABASE_URL=x",), "settings.DATABASE_URL: no process reads such a setting, or another"),
         ("minimal", ("processes.router.settings.HTTP_PORT=1",), "processes.router.settings.HTTP_PORT"),

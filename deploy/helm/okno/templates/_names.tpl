@@ -27,6 +27,16 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
+{{/* A pod's: no version of the chart, which would start all pods anew for nothing. */}}
+{{- define "okno.podLabels" -}}
+{{ include "okno.selector" . }}
+app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/part-of: okno
+{{- with merge (deepCopy .root.Values.podLabels) .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{- define "okno.image" -}}
 {{- with .root.Values.image.repository }}{{ trimSuffix "/" . }}/{{ end -}}
 okno-{{ .service }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}

@@ -55,10 +55,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   labels:
-    {{- include "okno.labels" (dict "root" .root "component" .process) | nindent 4 }}
-    {{- with .root.Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "okno.podLabels" (dict "root" .root "component" .process) | nindent 4 }}
 spec:
   serviceAccountName: {{ include "okno.serviceAccount" .root }}
   {{- include "okno.podCommon" .root | nindent 2 }}
@@ -79,7 +76,9 @@ spec:
           valueFrom:
             fieldRef:
               fieldPath: metadata.name
-        {{- include "okno.connectionSecrets" $connection | nindent 8 }}
+        {{- with include "okno.connectionSecrets" $connection | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- range .facts.secrets }}
         {{- $platform := splitList "_" . | first | lower }}
         - name: {{ . }}
