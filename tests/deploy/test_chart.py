@@ -39,7 +39,7 @@ def test_every_pod_is_restricted(render: Render, any_values: str) -> None:
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert spec["securityContext"]["runAsUser"] == 10001
         assert {next(iter(volume.keys() - {"name"})) for volume in spec["volumes"]} <= {"emptyDir", "secret"}
-        for container in spec["containers"]:
+        for container in spec.get("initContainers", []) + spec["containers"]:
             security = container["securityContext"]
             assert security["runAsNonRoot"] is True, name
             assert security["readOnlyRootFilesystem"] is True, name
@@ -114,7 +114,7 @@ def test_what_pods_refer_to_is_there_when_they_start(render: Render, any_values:
         spec = owner["spec"]["template"]["spec"]
         wanted = {("ServiceAccount", spec["serviceAccountName"])}
         wanted |= {("Secret", volume["secret"]["secretName"]) for volume in spec["volumes"] if "secret" in volume}
-        for container in spec["containers"]:
+        for container in spec.get("initContainers", []) + spec["containers"]:
             wanted |= {("ConfigMap", source["configMapRef"]["name"]) for source in container.get("envFrom", [])}
             for variable in container["env"]:
                 if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
@@ -154,7 +154,9 @@ def test_jobs_are_hooks_that_run_before_the_rest_and_end_by_themselves(render: R
 def test_migrations_run_for_every_schema_each_with_its_own_database(render: Render) -> None:
     job = named(render("existing-secrets"), "Job", "okno-migrate")
     found = {}
-    for container in job["spec"]["template"]["spec"]["containers"]:
+    spec = job["spec"]["template"]["spec"]
+    assert len(spec["containers"]) == 1, "one schema after another"
+    for container in spec["initContainers"] + spec["containers"]:
         (url,) = (one for one in container["env"] if one["name"] == "DATABASE_URL")
         found[container["args"][2]] = url["valueFrom"]["secretKeyRef"]["name"]
         assert container["args"][:2] == ["migrate", "--service"]
@@ -336,6 +338,12 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
         ("minimal", ("procesess.router.replicas=2",), "procesess"),
         ("minimal", ("image.tag=a b",), "image.tag"),
         ("minimal", ("ingress.enabled=true",), "ingress.enabled needs ingress.webhooks.host or ingress.api.host"),
+        (
+            "minimal",
+            ("database.tls.mode=verify-full",),
+            "database.tls.mode verify-full needs database.tls.caSecret.name",
+        ),
+        ("mtls", ("kafka.securityProtocol=PLAINTEXT",), "kafka.auth.clientSecret needs kafka.securityProtocol SSL"),
         ("strimzi", ("strimzi.cluster=",), "strimzi.cluster is missing"),
         ("strimzi", ("topics.managedBy=job",), "topics.managedBy: job runs before strimzi.users exist"),
         ("strimzi", ("kafka.securityProtocol=SSL",), "needs kafka.securityProtocol SASL_SSL or SASL_PLAINTEXT"),
