@@ -22,7 +22,10 @@ Render = Callable[..., list[Document]]
 
 
 def _helm() -> str | None:
-    return os.environ.get("OKNO_HELM") or shutil.which("helm")
+    """The one that deploy/tools made, or the path's."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    made = Path(os.environ.get("OKNO_TOOLS") or cache / "okno" / "tools") / "bin" / "helm"
+    return str(made) if made.exists() else shutil.which("helm")
 
 
 @pytest.fixture(scope="session")
