@@ -40,7 +40,7 @@ value: 1000
 ---
 apiVersion: v1
 kind: ServiceAccount
-metadata: {{name: okno, namespace: {NAMESPACE}}}
+metadata: {{name: okno-pods, namespace: {NAMESPACE}}}
 automountServiceAccountToken: false
 """
 """What the CI value files expect to be there, and the namespace that refuses pods that aren't `restricted`."""
