@@ -215,6 +215,17 @@ def test_selectors_hold_nothing_that_changes_with_a_version(render: Render) -> N
     assert selectors() == selectors("image.tag=9.9.9", "commonLabels.team=support", "podLabels.a=b")
 
 
+def test_a_long_name_leaves_room_for_what_kubernetes_adds(render: Render) -> None:
+    documents = render("minimal", sets=(f"fullnameOverride={'a' * 60}",))
+    for one in of_kind(documents, "StatefulSet"):
+        assert len(one["metadata"]["name"]) + len("-0123456789") <= 63
+
+
+def test_pods_need_not_be_spread(render: Render) -> None:
+    (first, *_) = of_kind(render("minimal", sets=("topologyKeys=null",)), "StatefulSet")
+    assert first["spec"]["template"]["spec"]["topologySpreadConstraints"] == []
+
+
 def test_what_is_scaled_by_something_else_names_no_replicas(render: Render) -> None:
     documents = render("keda")
     for one in of_kind(documents, "Deployment", "StatefulSet"):
@@ -344,6 +355,11 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
             "database.tls.mode verify-full needs database.tls.caSecret.name",
         ),
         ("mtls", ("kafka.securityProtocol=PLAINTEXT",), "kafka.auth.clientSecret needs kafka.securityProtocol SSL"),
+        (
+            "strimzi",
+            ("ingress.enabled=true", "ingress.webhooks.host=a.b"),
+            "ingress.webhooks.host: nothing receives webhooks",
+        ),
         ("strimzi", ("strimzi.cluster=",), "strimzi.cluster is missing"),
         ("strimzi", ("topics.managedBy=job",), "topics.managedBy: job runs before strimzi.users exist"),
         ("strimzi", ("kafka.securityProtocol=SSL",), "needs kafka.securityProtocol SASL_SSL or SASL_PLAINTEXT"),
