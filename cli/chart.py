@@ -21,7 +21,7 @@ from contracts.topics import TOPICS, dead_topic
 
 CHART = ROOT / "deploy" / "helm" / "okno"
 FILES = CHART / "files"
-COPIES = {"rules": ("prometheus", "*.rules.yaml"), "dashboards": ("grafana/dashboards", "*.json")}
+COPIES = {"rules": ("prometheus", "*.rules.yaml"), "dashboards": ("grafana", "*.json")}
 """Folder of the chart -> where its files come from, below `deploy/`."""
 
 HEADER = "# Written by `python -m cli.chart write` from the code. Don't edit.\n"
