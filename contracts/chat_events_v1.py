@@ -52,7 +52,11 @@ class MessagePosted(ChatEvent):
 
 
 class MessageEdited(ChatEvent):
-    """A message has new content. Published only when the text or the files changed."""
+    """A message has new content. Published only when the text or the files changed.
+
+    `occurred_at` orders the edits of a message. `edited_at` is the time that stands in the platform's history, where
+    that is coarser: the event's id is made of it.
+    """
 
     TYPE: ClassVar[str] = "okno.chat.message_edited.v1"
     message_key: MessageKey
@@ -61,10 +65,11 @@ class MessageEdited(ChatEvent):
     thread: str | None = None
     attachments: tuple[Attachment, ...] = ()
     delivery_id: str | None = None
+    edited_at: AwareDatetime | None = None
 
     @property
     def record_id(self) -> str:
-        return ids.edit_event(self.message_key, self.occurred_at, self.text)
+        return ids.edit_event(self.message_key, self.edited_at or self.occurred_at, self.text)
 
 
 class MessageDeleted(ChatEvent):
