@@ -235,7 +235,7 @@ def main() -> int:
     try:
         with ControlPlane(chosen.folder, progress) as cluster:
             for folder in (HERE / "crds", *chosen.crds):
-                cluster.kubectl("apply", "--server-side", "-f", str(folder))
+                cluster.kubectl("apply", "--server-side", "-f", str(folder.resolve()))
             cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
             cluster.kubectl("apply", "-f", "-", given=BESIDE)
             life = Life(cluster, progress)

@@ -86,6 +86,7 @@ class ControlPlane:
             "--authorization-mode=RBAC", f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}", "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.96.0.0/16", "--profiling=false",
+            "--feature-gates=WatchList=false",  # needs etcd 3.4.25 or newer
         )  # fmt: skip
         self._wait("the API server", lambda: self.kubectl("get", "--raw", "/readyz") == "ok")
         self._say("controllers, scheduler, nodes")
@@ -98,13 +99,15 @@ class ControlPlane:
         self._run(
             "kube-controller-manager", *common, f"--service-account-private-key-file={key}",
             f"--root-ca-file={at}/certificates/apiserver.crt", "--use-service-account-credentials=false",
+            "--node-monitor-grace-period=10m",  # a busy machine is no dead node
         )  # fmt: skip
         self._run("kube-scheduler", *common)
         self._run(
             "kwok", f"--kubeconfig={self.kubeconfig}", "--manage-all-nodes=true", f"--config={HERE}/kwok.yaml",
             f"--server-address=127.0.0.1:{kwok}", "--node-ip=127.0.0.1",
         )  # fmt: skip
-        self.kubectl("apply", "-f", "-", given="\n---\n".join(_node(number) for number in range(NODES)))
+        nodes = {"apiVersion": "v1", "kind": "List", "items": [_node(number) for number in range(NODES)]}
+        self.kubectl("apply", "-f", "-", given=json.dumps(nodes))
         self._wait("the nodes", lambda: all(map(_ready, self.items("nodes"))))
         self._wait("service accounts", lambda: bool(self.items("serviceaccounts", "-n", "default")))
 
@@ -167,7 +170,7 @@ def _ready(resource: dict[str, Any]) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-def _node(number: int) -> str:
+def _node(number: int) -> dict[str, Any]:
     room = {"cpu": "16", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "110"}
     labels = {
         "kubernetes.io/hostname": f"node-{number}",
@@ -175,9 +178,9 @@ def _node(number: int) -> str:
         "kubernetes.io/os": "linux",
         "disk": "fast",
     }
-    return json.dumps({
+    return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": f"node-{number}", "labels": labels},
         "status": {"allocatable": room, "capacity": room},
-    })  # fmt: skip
+    }
