@@ -242,6 +242,8 @@ def main() -> int:
             life.live()
             life.options()
             progress("all as it must be")
+    except KeyboardInterrupt:
+        return 130
     except (ClusterError, subprocess.TimeoutExpired) as error:
         sys.stderr.write(f"FAILED: {error}\nlogs: {chosen.folder}/logs\n")
         return 1
