@@ -1,5 +1,6 @@
 """`chat.events.v1`: what happened in a chat, normalized. One record an event, keyed by channel."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from pydantic import AwareDatetime, Field
@@ -17,6 +18,11 @@ class ChatEvent(RecordModel):
     occurred_at: AwareDatetime
     received_at: AwareDatetime
     backfilled: bool = False
+
+    @property
+    def order(self) -> datetime:
+        """Orders what happened to one message."""
+        return self.occurred_at
 
     @property
     def record_key(self) -> str:
@@ -54,8 +60,8 @@ class MessagePosted(ChatEvent):
 class MessageEdited(ChatEvent):
     """A message has new content. Published only when the text or the files changed.
 
-    `occurred_at` orders the edits of a message. `edited_at` is the time that stands in the platform's history, where
-    that is coarser: the event's id is made of it.
+    `occurred_at` is the time that stands in the platform's history: the event's id is made of it. Where that is too
+    coarse to order edits, `ordered_at` does.
     """
 
     TYPE: ClassVar[str] = "okno.chat.message_edited.v1"
@@ -65,11 +71,15 @@ class MessageEdited(ChatEvent):
     thread: str | None = None
     attachments: tuple[Attachment, ...] = ()
     delivery_id: str | None = None
-    edited_at: AwareDatetime | None = None
+    ordered_at: AwareDatetime | None = None
+
+    @property
+    def order(self) -> datetime:
+        return self.ordered_at or self.occurred_at
 
     @property
     def record_id(self) -> str:
-        return ids.edit_event(self.message_key, self.edited_at or self.occurred_at, self.text)
+        return ids.edit_event(self.message_key, self.occurred_at, self.text)
 
 
 class MessageDeleted(ChatEvent):

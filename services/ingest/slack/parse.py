@@ -97,8 +97,8 @@ def _changed(event: Json, payload: Json, received_at: datetime) -> tuple[RecordM
     return (
         MessageEdited(
             channel=channel,
-            occurred_at=_time(event["event_ts"]) if edited_at is None else _order(edited_at, event.get("event_ts")),
-            edited_at=edited_at,
+            occurred_at=_time(event["event_ts"]) if edited_at is None else edited_at,
+            ordered_at=None if edited_at is None else _order(edited_at, event.get("event_ts")),
             received_at=received_at,
             message_key=keys.message_key(channel.key, message["ts"]),
             author=_author(message, payload),

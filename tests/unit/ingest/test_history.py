@@ -86,9 +86,9 @@ def test_an_edited_message_is_its_post_and_its_last_edit_with_the_edits_own_id()
 
 
 def test_what_history_shows_of_an_edited_message_is_the_last_of_its_second() -> None:
-    live_edit = edit_event().model_copy(update={"occurred_at": edit_event().occurred_at.replace(microsecond=999_998)})
+    live_edit = edit_event().model_copy(update={"ordered_at": edit_event().occurred_at.replace(microsecond=999_998)})
     _, edited = unheard(EDITED)
-    assert edited.occurred_at > live_edit.occurred_at
+    assert edited.order > live_edit.order
     assert edited.record_id == live_edit.record_id
 
 
