@@ -1,7 +1,7 @@
 # The one list of commands. `make` or `make help` prints it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz format schemas lock sbom compose-check clean
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz format schemas lock sbom compose-check chart-files chart-check cluster-check clean
 
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -86,6 +86,12 @@ fuzz: .venv/installed-dev .venv/installed-fuzz ## fuzz parsers, codec and conver
 	@for target in $(or $(TARGETS),slack_payload telegram_update record headers slack_text reply); do \
 		$(PY) -m tests.fuzz $$target $(if $(EXECUTIONS),-runs=$(EXECUTIONS)) $(if $(SECONDS)$(EXECUTIONS),,-max_total_time=60) $(if $(SECONDS),-max_total_time=$(SECONDS)) || exit 1; done
 
+chart-check: .venv/installed-dev ## check the Helm chart: lint, render, validate, policies, tests (makes helm and validators first)
+	@deploy/verify-chart
+
+cluster-check: .venv/installed-dev ## install the chart into a real control plane with simulated nodes (makes Kubernetes first)
+	@deploy/verify-cluster
+
 bench: .venv/installed-dev ## measure throughput, latency, CPU and memory against the floor; writes bench/results.json
 	@$(PY) -m bench $(ARGS)
 
@@ -101,6 +107,9 @@ format: .venv/installed-dev ## format the tree and fix what ruff can fix
 schemas: .venv/installed-dev ## write the JSON Schemas and the AsyncAPI document from the models; refuses breaking changes
 	@$(PY) -m contracts.schemas write
 	@$(PY) -m cli.asyncapi write
+
+chart-files: .venv/installed-dev ## write what the Helm chart takes from the code: topics, rights, settings, rules, dashboards
+	@PYTHONPATH=. $(PY) -m cli.chart write
 
 lock: .venv/installed-dev ## lock the newest fitting versions in requirements/*.txt (UPGRADE=1), hashes included
 	@compile() { name=$$1; shift; echo "requirements/$$name.txt"; .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
