@@ -1,9 +1,9 @@
 {{/* What the `restricted` Pod Security Standard asks of a pod, Jobs included. */}}
 {{- define "okno.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile:
   type: RuntimeDefault
@@ -14,8 +14,8 @@ allowPrivilegeEscalation: false
 privileged: false
 readOnlyRootFilesystem: true
 runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
+runAsUser: 65532
+runAsGroup: 65532
 capabilities:
   drop: [ALL]
 seccompProfile:
