@@ -127,6 +127,7 @@ class Relay:
         self._turning = asyncio.Lock()
         self._last_turn = self._clock.monotonic()
         self._watched = 0.0
+        self._forget_lease()
 
     # --- what the owner sees ---------------------------------------------------------------------------------------
 
