@@ -1,7 +1,7 @@
 # The one list of commands. `make` or `make help` prints it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz format schemas lock clean
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz telemetry telemetry-check format schemas lock clean
 
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -10,7 +10,7 @@ PY := .venv/bin/python
 export ROUTERS NOTIFIERS TICKETING_WORKERS SLACK_TRANSPORT TELEGRAM_TRANSPORT TRACES FRESH
 MUTANTS ?= no-offset-fence early-acknowledgement no-read-back two-relays commit-before-state loose-tongue
 LOCKED := ingest router ticketing notifier cli sandbox fuzz
-SOURCES := $(wildcard contracts chassis services cli sandbox tests bench chaos)
+SOURCES := $(wildcard contracts chassis services cli sandbox tests bench chaos deploy)
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ fuzz: .venv/installed-dev .venv/installed-fuzz ## fuzz parsers, codec and conver
 bench: .venv/installed-dev ## measure throughput, latency, CPU and memory against the floor; writes bench/results.json
 	@$(PY) -m bench $(ARGS)
 
+telemetry-check: .venv/installed-dev ## rules, dashboards and alerts on a running stack with a real Prometheus (ARGS="--no-faults", "--picture FILE")
+	@deploy/verify-telemetry $(ARGS)
+
 # --- keeping -------------------------------------------------------------------------------------------------------
 
 format: .venv/installed-dev ## format the tree and fix what ruff can fix
@@ -98,6 +101,9 @@ format: .venv/installed-dev ## format the tree and fix what ruff can fix
 schemas: .venv/installed-dev ## write the JSON Schemas and the AsyncAPI document from the models; refuses breaking changes
 	@$(PY) -m contracts.schemas write
 	@$(PY) -m cli.asyncapi write
+
+telemetry: .venv/installed-dev ## write rules of the objectives and dashboards, and the chart's copies of both
+	@$(PY) -m deploy.telemetry write $(wildcard deploy/helm/okno/files)
 
 lock: .venv/installed-dev ## lock the newest fitting versions in requirements/*.txt (UPGRADE=1), hashes included
 	@compile() { name=$$1; shift; echo "requirements/$$name.txt"; .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

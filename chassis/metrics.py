@@ -169,7 +169,7 @@ deliveries = _counter(
 )
 deliveries_waiting = _gauge("deliveries_waiting", "Deliveries that are not finished.", "platform", "state")
 deliveries_oldest_age = _gauge(
-    "deliveries_oldest_age_seconds", "Age of the oldest delivery that is not finished.", "platform"
+    "deliveries_oldest_age_seconds", "Age of the oldest delivery that is neither finished nor paused.", "platform"
 )
 reply_to_chat = _histogram(
     "reply_to_chat_seconds", "From a reply's request to its delivery in the chat (SLI).", "platform", buckets=JOURNEY
