@@ -24,6 +24,6 @@ def generated() -> dict[Path, str]:
     """Path and content of each generated file."""
     written = yaml.safe_dump(slo.rules(), sort_keys=False, width=200, allow_unicode=True)
     return {RULES / "okno-slo.rules.yaml": HEAD + written} | {
-        GRAFANA / f"{name}.json": json.dumps(dashboard(), indent=1, ensure_ascii=False) + "\n"
+        GRAFANA / f"{name}.json": json.dumps(dashboard().json(), indent=1, ensure_ascii=False) + "\n"
         for name, dashboard in DASHBOARDS.items()
     }

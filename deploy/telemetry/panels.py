@@ -6,7 +6,7 @@ A panel is `width` of 24 columns wide; rows of panels are laid out from left to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -63,8 +63,28 @@ def warn(at: float, bad: float) -> list[tuple[float, str]]:
     return [(at, "orange"), (bad, "red")]
 
 
-def dashboard(uid: str, title: str, says: str, rows: Sequence[Row]) -> Json:
-    """The whole document. `uid` stays, so that links to it hold."""
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """`uid` stays, so that links to it hold."""
+
+    uid: str
+    title: str
+    says: str
+    rows: Sequence[Row]
+
+    def queries(self) -> Iterator[tuple[str, Query]]:
+        """Each query with the title of its panel."""
+        for row in self.rows:
+            for panel in row.panels:
+                for query in panel.queries:
+                    yield panel.title, query
+
+    def json(self) -> Json:
+        """The whole document."""
+        return _document(self.uid, self.title, self.says, self.rows)
+
+
+def _document(uid: str, title: str, says: str, rows: Sequence[Row]) -> Json:
     panels: list[Json] = []
     y = 0
     for row in rows:

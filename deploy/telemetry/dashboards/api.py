@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from deploy.telemetry.panels import Json, Panel, Query, Row, dashboard
+from deploy.telemetry.panels import Dashboard, Panel, Query, Row
 from deploy.telemetry.queries import RATE, quantiles, rate_of, share_of
 
 STATUS = 'status!~"5.."'
 
 
-def api() -> Json:
-    return dashboard(
+def api() -> Dashboard:
+    return Dashboard(
         "okno-api",
         "Okno: API and PostgreSQL",
         "Requests to the ticketing API, the database as the processes see it, and the processes themselves.",

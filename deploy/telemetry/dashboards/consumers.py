@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from deploy.telemetry.panels import Json, Panel, Query, Row, dashboard, warn
+from deploy.telemetry.panels import Dashboard, Panel, Query, Row, warn
 from deploy.telemetry.queries import RATE, WITH_KIND, quantiles, rate_of
 
 
-def consumers() -> Json:
-    return dashboard(
+def consumers() -> Dashboard:
+    return Dashboard(
         "okno-consumers",
         "Okno: consumers and Kafka",
         "How far each consumer is, what holds it up, and the way from the outbox to Kafka.",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from deploy.telemetry.panels import Json, Panel, Query, Row, dashboard, warn
+from deploy.telemetry.panels import Dashboard, Panel, Query, Row, warn
 from deploy.telemetry.queries import RATE, quantiles, rate_of, share_of
 
 
-def deliveries() -> Json:
-    return dashboard(
+def deliveries() -> Dashboard:
+    return Dashboard(
         "okno-deliveries",
         "Okno: deliveries and platforms",
         "What became of replies, why, and how the platforms answer.",

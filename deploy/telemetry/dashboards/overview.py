@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.telemetry.panels import Json, Panel, Query, Row, dashboard, stat, warn
+from deploy.telemetry.panels import Dashboard, Panel, Query, Row, stat, warn
 from deploy.telemetry.queries import RATE, quantiles, rate_of
 from deploy.telemetry.slo import SLOS, Slo, ratio
 
@@ -33,8 +33,8 @@ def _burning() -> Panel:
     )
 
 
-def overview() -> Json:
-    return dashboard(
+def overview() -> Dashboard:
+    return Dashboard(
         "okno-overview",
         "Okno: overview",
         "Is everything all right? Objectives, the two journeys, and what waits.",
