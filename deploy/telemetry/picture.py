@@ -15,14 +15,14 @@ from deploy.telemetry.panels import Panel, Query
 from deploy.telemetry.server import Prometheus
 
 COLORS = ("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#b877d9", "#5794f2", "#96d98d", "#ffb357")
-WIDTH, ROW_HEIGHT = 1440, 36
+WIDTH, HEIGHT, ROW_HEIGHT = 1440, 1230, 30
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _STYLE = """
 body{margin:0;padding:16px;background:#111217;color:#ccccdc;font:13px system-ui,sans-serif;width:1408px}
 h1{font-size:18px;margin:0 0 8px}h2{font-size:14px;margin:14px 0 6px;font-weight:600}
 .row{display:grid;grid-template-columns:repeat(24,1fr);gap:8px}
 .panel{background:#181b1f;border:1px solid #2a2d33;border-radius:3px;padding:8px;overflow:hidden}
-.title{font-weight:600;margin-bottom:4px}.stat{font-size:30px;font-weight:600;text-align:center;padding-top:12px}
+.title{font-weight:600;margin-bottom:4px}.stat{font-size:30px;font-weight:600;text-align:center;padding-top:6px}
 .legend{font-size:11px;color:#9a9aa8}.legend i{display:inline-block;width:10px;height:3px;margin:0 4px 3px 8px}
 """
 Series = tuple[str, list[tuple[float, float]]]
@@ -46,7 +46,7 @@ async def _shoot(page: Path, target: Path) -> None:
     if browser is None:
         raise FileNotFoundError("a picture needs Chromium")
     done = await asyncio.create_subprocess_exec(
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={WIDTH},1290",
+        browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={WIDTH},{HEIGHT}",
         f"--screenshot={target.resolve()}", page.as_uri(), stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     await done.wait()
@@ -103,7 +103,7 @@ def _graph(panel: Panel, series: Sequence[Series]) -> str:
     times = [at for _, points in shown for at, _ in points]
     begin, end = min(times), max(times)
     top = _top(max(value for _, points in shown for _, value in points))
-    width, height = 58 * panel.width, panel.height * ROW_HEIGHT - 100
+    width, height = 58 * panel.width, panel.height * ROW_HEIGHT - 84
     lines: list[str] = []
     for step in range(5):
         y = height - step * height / 4

@@ -21,7 +21,7 @@ class Traffic:
     def __init__(self, clients: Clients) -> None:
         self.clients = clients
         self._channels: list[str] = []
-        self._customer = ""
+        self._customers: list[str] = []
         self._writer = 0
 
     @asynccontextmanager
@@ -37,8 +37,9 @@ class Traffic:
             await asyncio.wait(tasks)
 
     async def _settle(self) -> None:
-        user = {"name": "ada", "display_name": "Ada", "staff": False}
-        self._customer = str((await self.clients.slack("POST", "/users", user))["user"]["id"])
+        for name in ("ada", "grace"):
+            user = {"name": name, "display_name": name.title(), "staff": False}
+            self._customers.append(str((await self.clients.slack("POST", "/users", user))["user"]["id"]))
         for number in range(CHANNELS):
             made = await self.clients.slack("POST", "/channels", {"name": f"help-{number}", "type": "public"})
             self._channels.append(str(made["channel"]["id"]))
@@ -51,10 +52,9 @@ class Traffic:
             await asyncio.sleep(PAUSE)
 
     async def _slack(self, number: int) -> None:
-        channel = self._channels[number % CHANNELS]
-        await self.clients.slack(
-            "POST", "/messages", {"channel": channel, "user": self._customer, "text": f"question {number}"}
-        )
+        """Two people in turn: what one alone writes within minutes would be one ticket."""
+        channel, user = self._channels[number % CHANNELS], self._customers[number % 2]
+        await self.clients.slack("POST", "/messages", {"channel": channel, "user": user, "text": f"question {number}"})
 
     async def _telegram(self, number: int) -> None:
         await self.clients.telegram("POST", "/messages", {"user_id": self._writer, "text": f"question {number}"})
