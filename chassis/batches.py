@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from aiokafka import TopicPartition
 
-from chassis import dead_letter_share, metrics, outbox, parking, positions
+from chassis import dead_letter_share, metrics, outbox, parking, positions, waits
 from chassis.attempts import Attempt, Attempts
 from chassis.clock import Clock
 from chassis.database import Connection, Database
@@ -315,14 +315,15 @@ class Batches:
         return Outcome(claimed.goals, claimed.seek, len(records), len(culprits), overtaken=claimed.overtaken)
 
     def _observe(self, begun: float, records: Sequence[Record], culprits: Sequence[Culprit]) -> None:
-        name = self._consumer
-        metrics.consumer_batch_time.labels(name).observe(time.perf_counter() - begun)
+        name, took, now = self._consumer, time.perf_counter() - begun, self._clock.now()
+        metrics.consumer_batch_time.labels(name).observe(took)
+        waits.consumed(name, records, ended=now.timestamp(), took=took)
         if records:
             metrics.consumer_batch_size.labels(name).observe(len(records) + len(culprits))
             metrics.consumer_records.labels(name, "handled").inc(len(records))
             oldest = next((record.envelope for record in records if record.envelope is not None), None)
             if oldest is not None:
-                age = (self._clock.now() - oldest.time).total_seconds()
+                age = (now - oldest.time).total_seconds()
                 metrics.consumer_event_age.labels(name).observe(max(0.0, age))
         for culprit in culprits:
             cause = cause_of(culprit.error)

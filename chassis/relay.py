@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
 
-from chassis import leases, metrics
+from chassis import leases, metrics, waits
 from chassis.backoff import Backoff
 from chassis.clock import Clock, SystemClock
 from chassis.database import Database
@@ -238,6 +238,7 @@ class Relay:
         return len(rows), len(rows) >= self._max_rows or size >= _BATCH_BYTES
 
     async def _publish(self, rows: Sequence[_Row]) -> None:
+        read_at = self._clock.now().timestamp()
         await fault_point(f"{self._fault_prefix}.taken")
         with metrics.relay_publish.time():
             await self._publisher.publish(rows, self._waiting)
@@ -245,6 +246,8 @@ class Relay:
         for row in rows:
             self._published[row.id] = None
         metrics.outbox_wait.observe(rows[0].age)
+        ended = self._clock.now().timestamp()
+        waits.published(((row.topic, row.headers, row.age) for row in rows), read_at=read_at, ended=ended)
         _count(rows)
         self._last_turn = self._clock.monotonic()
 

@@ -173,6 +173,17 @@ def start_batch_span(
     return _record(name, None, None, kind, attributes, sampled[:MAX_LINKS], None)
 
 
+def recording() -> bool:
+    """Whether this process records any journeys."""
+    return _tracer is not None
+
+
+def exemplar(traceparent: str | None) -> dict[str, str] | None:
+    """What leads from a histogram's bucket to the trace, where there is one."""
+    context = parse(traceparent) if _tracer is not None else None
+    return {"trace_id": context.trace_id} if context is not None and context.sampled else None
+
+
 def is_unsampled(traceparent: str) -> bool:
     """Whether a record's context, which is our own, says that nothing is recorded: nine of ten, so not even parsed."""
     return traceparent.endswith("-00") and len(traceparent) == _LENGTH

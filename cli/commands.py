@@ -2,7 +2,20 @@
 
 import typer
 
-from cli import backfill, database, dead_letters, deliveries, doctor, erase, policy, restore, tickets, tokens, topics
+from cli import (
+    backfill,
+    database,
+    dead_letters,
+    deliveries,
+    doctor,
+    erase,
+    policy,
+    restore,
+    tickets,
+    tokens,
+    topics,
+    trace,
+)
 from cli.processes import KINDS
 
 app = typer.Typer(
@@ -27,6 +40,7 @@ app.command("migrate")(database.migrate)
 app.command("restore")(restore.restore)
 app.command("doctor")(doctor.doctor)
 app.command("erase")(erase.erase)
+app.command("trace")(trace.trace)
 app.add_typer(tickets.app, name="tickets")
 app.add_typer(policy.app, name="policy")
 app.add_typer(dead_letters.app, name="dead-letters")

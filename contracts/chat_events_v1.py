@@ -1,5 +1,6 @@
 """`chat.events.v1`: what happened in a chat, normalized. One record an event, keyed by channel."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from pydantic import AwareDatetime, Field
@@ -17,6 +18,11 @@ class ChatEvent(RecordModel):
     occurred_at: AwareDatetime
     received_at: AwareDatetime
     backfilled: bool = False
+
+    @property
+    def order(self) -> datetime:
+        """Orders what happened to one message."""
+        return self.occurred_at
 
     @property
     def record_key(self) -> str:
@@ -52,7 +58,11 @@ class MessagePosted(ChatEvent):
 
 
 class MessageEdited(ChatEvent):
-    """A message has new content. Published only when the text or the files changed."""
+    """A message has new content. Published only when the text or the files changed.
+
+    `occurred_at` is the time that stands in the platform's history: the event's id is made of it. Where that is too
+    coarse to order edits, `ordered_at` does.
+    """
 
     TYPE: ClassVar[str] = "okno.chat.message_edited.v1"
     message_key: MessageKey
@@ -61,6 +71,11 @@ class MessageEdited(ChatEvent):
     thread: str | None = None
     attachments: tuple[Attachment, ...] = ()
     delivery_id: str | None = None
+    ordered_at: AwareDatetime | None = None
+
+    @property
+    def order(self) -> datetime:
+        return self.ordered_at or self.occurred_at
 
     @property
     def record_id(self) -> str:

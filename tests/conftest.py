@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import hypothesis
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -25,6 +26,11 @@ from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from sandbox.stack.progress import Progress
 from tests import group_members, topic_reader
+
+hypothesis.settings.register_profile(
+    "okno", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)  # no test depends on how busy the machine is
+hypothesis.settings.load_profile("okno")
 
 T = TypeVar("T")
 _numbers = itertools.count(1)

@@ -11,13 +11,16 @@ import sys
 
 import httpx
 
-from sandbox.demo.story import Teller, journey
+from sandbox.demo.story import Teller
 from sandbox.scenarios.clients import Clients
 from sandbox.scenarios.model import STORIES, load
 from sandbox.scenarios.play import SECONDS, NotSeen, play
 from sandbox.stack.__main__ import addresses
+from sandbox.stack.environment import base_environment
 from sandbox.stack.errors import StackError
+from sandbox.stack.info import StackInfo
 from sandbox.stack.options import from_environment
+from sandbox.stack.paths import ROOT
 from sandbox.stack.progress import Progress
 from sandbox.stack.stack import Stack
 
@@ -31,7 +34,7 @@ async def demo(options: argparse.Namespace, progress: Progress) -> int:
         steps = 0
         for name in STORIES:
             try:
-                steps += await _story(name, clients, progress, options)
+                steps += await _story(name, clients, stack.info, progress, options)
             except NotSeen as error:
                 progress.say(f"\nThe demo failed at the step «{error.step.name}»:\n  {error.why}\n  Logs: .okno/logs/")
                 return 1
@@ -46,33 +49,43 @@ async def demo(options: argparse.Namespace, progress: Progress) -> int:
     return 0
 
 
-async def _story(name: str, clients: Clients, progress: Progress, options: argparse.Namespace) -> int:
+async def _story(name: str, clients: Clients, info: StackInfo, progress: Progress, options: argparse.Namespace) -> int:
     """Play one story and show the journeys of its ticket; how many steps it had."""
     scenario = load(name)
     progress.say(f"\n=== {scenario.title} ===")
     teller = Teller(progress, clients)
     cast = await play(scenario, clients, teller.step, seconds=options.seconds, leave_out=options.leave_out)
-    for kind, title in (
-        ("message", "From the customer's message to the ticket"),
-        ("reply", "From the reply to the chat"),
-    ):
-        if trace := cast.traces.get(kind):
-            progress.say(journey(title, trace, await _spans(clients, trace)))
+    for trace in cast.traces.values():
+        await _all_here(clients, trace)
+    ticket = next(iter(cast.tickets.values()))
+    progress.say(f"\nokno trace {ticket}\n{await _okno_trace(info, ticket)}")
     return len(scenario.steps)
 
 
-async def _spans(clients: Clients, trace_id: str) -> list[dict[str, object]]:
+async def _all_here(clients: Clients, trace_id: str) -> None:
     """Spans leave the processes in batches: wait until their number stays the same."""
-    seen = -1
+    seen = 0
     deadline = asyncio.get_running_loop().time() + TRACE_SECONDS
-    spans: list[dict[str, object]] = []
     while asyncio.get_running_loop().time() < deadline:
-        spans = await clients.trace(trace_id)
-        if spans and len(spans) == seen:
-            break
-        seen = len(spans)
+        count = len(await clients.trace(trace_id))
+        if count and count == seen:
+            return
+        seen = count
         await asyncio.sleep(1.2)
-    return spans
+
+
+async def _okno_trace(info: StackInfo, ticket: str) -> str:
+    env = {
+        **base_environment(),
+        "OKNO_API_URL": info.ticketing_api.url,
+        "OKNO_API_TOKEN": info.ticketing_api.token,
+        "TRACE_STORE_URL": f"sandbox+{info.sandbox.traces_url}",
+    }
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli", "trace", ticket), cwd=ROOT, env=env,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    return (await running.communicate())[0].decode().rstrip()
 
 
 def main(given: list[str]) -> int:

@@ -3,7 +3,6 @@
 from sandbox.scenarios.cast import Cast
 from sandbox.scenarios.clients import Clients
 from sandbox.scenarios.play import Seen
-from sandbox.scenarios.waterfall import lines
 from sandbox.stack.progress import Progress
 
 
@@ -27,8 +26,3 @@ class Teller:
         ticket_id = cast.tickets[see.ticket.save or see.ticket.same_as or next(iter(cast.tickets))]
         number = (await self._clients.api("GET", f"/tickets/{ticket_id}"))["number"]
         return f"{took} from webhook to ticket #{number}, trace {cast.traces.get('message', 'not sampled')}"
-
-
-def journey(title: str, trace_id: str, spans: list[dict[str, object]]) -> str:
-    """A trace as text: title, id and bars."""
-    return "\n".join([f"\n{title} (trace {trace_id})", *lines(spans)])

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidProducerEpoch,
@@ -39,6 +40,8 @@ MAX_IN_FLIGHT = 2000
 """Payloads being published at once; beyond it the answer is an immediate 503, so that memory stays bounded."""
 
 FULL = "too many in flight"
+UNPARSABLE, TOO_LARGE = "unparsable", "too_large"
+"""The causes of ingest's dead letters."""
 
 BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError, RecursionError)
 """What a pure parser raises on a payload that breaks its own shape: pydantic's ValidationError is a ValueError, and a
@@ -49,7 +52,13 @@ _UNSTORABLE = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
 """How JSON writes a NUL or half a surrogate pair; also a whole pair, and such a text after a backslash."""
 TOKEN = "token"  # noqa: S105  the field's name
 """Slack's verification token stands in each payload: deprecated, but whoever has it passes for Slack elsewhere."""
-_TOKEN_MEMBER = re.compile(rb'"token"\s*:\s*"(?:[^"\\]|\\.)*"')
+_TOKEN_MEMBER = re.compile(
+    b'"(?i:%s)"' % b"".join(b"(?:%c|\\\\u%04x)" % (letter, letter) for letter in TOKEN.encode())
+    + rb'\s*+:\s*+"(?:[^"\\]++|\\.)*+"'
+)
+"""Such a member of a JSON text, its name written with or without escapes. Within a string a quote is escaped: what
+matches is a whole member, and without its value the text is still JSON.
+"""
 
 Parse = Callable[[dict[str, Any], datetime], Parsed]
 log = get_logger(__name__)
@@ -67,7 +76,7 @@ _STUCK = (OutOfOrderSequenceNumber, InvalidProducerEpoch, ProducerFenced)
 
 
 class TooLarge(Exception):
-    """The payload's event doesn't fit a record. Answer 413."""
+    """Neither the payload's event nor its raw form fits a record. Answer 413."""
 
 
 class Intake:
@@ -90,7 +99,8 @@ class Intake:
         raise ProducerStuck("Kafka has lost this producer's numbers (OutOfOrderSequenceNumber); a restart mends it")
 
     async def take(self, body: bytes, payload: dict[str, Any], *, received_at: datetime | None = None) -> None:
-        """Publish what `payload` says; `body` is its raw form, kept whole if the parser breaks on it.
+        """Publish what `payload` says; `body` is its raw form, kept whole if the parser breaks on it or its event fits
+        no record: asked for again it would be no better, and behind an update that is refused Telegram holds its chat.
 
         Raises Unavailable or TooLarge.
         """
@@ -110,7 +120,7 @@ class Intake:
                 payload = storable(payload)
             parsed = self._parse(payload, received_at)
         except BROKEN as error:
-            await self._keep_raw(body, payload, error)
+            await self._keep_raw(body, payload, error, UNPARSABLE)
             return
         if not parsed.known:
             metrics.payloads_unknown.labels(self._platform, _label(parsed.kind)).inc()
@@ -120,36 +130,31 @@ class Intake:
         with start_span(f"{self._process} publish", kind="producer") as span:
             span.set(EVENT_ID, parsed.records[0].record_id)
             try:
-                encoded = self._encode(parsed, received_at, span.traceparent)
+                await self._publish(self._encode(parsed, received_at, span.traceparent))
             except PydanticSerializationError as error:  # a name or an id that is no UTF-8
-                await self._keep_raw(body, payload, error)
+                await self._keep_raw(body, payload, error, UNPARSABLE)
                 return
-            await self._publish(encoded)
+            except (ContractError, TooLarge) as error:
+                await self._keep_raw(body, payload, error, TOO_LARGE)
+                return
         for record in parsed.records:
             metrics.events_published.labels(self._platform, record.TYPE).inc()
         await fault_point("ingest.published")
 
     def _encode(self, parsed: Parsed, received_at: datetime, traceparent: str) -> list[Encoded]:
         source = f"okno/{self._process}"
-        try:
-            return [
-                encode(record, source=source, time=received_at, traceparent=traceparent) for record in parsed.records
-            ]
-        except ContractError as error:
-            raise TooLarge(str(error)) from error
+        return [encode(record, source=source, time=received_at, traceparent=traceparent) for record in parsed.records]
 
-    async def _keep_raw(self, body: bytes, payload: dict[str, Any], error: Exception) -> None:
+    async def _keep_raw(self, body: bytes, payload: dict[str, Any], error: Exception, cause: str) -> None:
         """The dead letter of a payload: its body as it came, but for a verification token."""
         if TOKEN in payload:
-            body = _without_token(body, payload)
+            body = _TOKEN_MEMBER.sub(b'"token":""', body)
         metrics.payloads_broken.labels(self._platform).inc()
-        log.warning(
-            "payload breaks the parser, kept in the dead letters", platform=self._platform, error=describe(error)
-        )
+        log.warning("payload kept in the dead letters", platform=self._platform, cause=cause, error=describe(error))
         said = {
             "consumer": self._process,
             "topic": EVENTS_TOPIC,
-            "cause": "unparsable",
+            "cause": cause,
             "error": describe(error),
             "attempts": "1",
             "at": datetime.now(UTC).isoformat(),
@@ -182,11 +187,12 @@ class Intake:
             self._catch_up.work([FULL, *map(_partition_of, records)])
 
 
-def _without_token(body: bytes, payload: dict[str, Any]) -> bytes:
+def raw(payload: Any) -> bytes:
+    """The raw form of a payload that came parsed, as small as can be: it has to fit a record."""
     try:
-        return json.dumps({name: value for name, value in payload.items() if name != TOKEN}).encode()
-    except RecursionError:  # what was read may be too deep to be written; Slack itself escapes nothing in the name
-        return _TOKEN_MEMBER.sub(b'"token":""', body)
+        return orjson.dumps(payload)
+    except TypeError:  # half a surrogate pair, a number of more than 64 bits, hundreds of levels
+        return json.dumps(payload).encode()
 
 
 def _partition_of(record: Encoded) -> str:

@@ -23,7 +23,8 @@ def refuse(platform: str, status: int, reason: str, detail: str) -> Answer:
 
 
 def load_object(body: bytes) -> dict[str, object] | None:
-    """The JSON object in a body, or None if it is none.
+    """The JSON object in a body of UTF-8, or None if it is none, or neither parser reads it: nested too deep, a number
+    of thousands of digits.
 
     The standard library reads what the faster parser refuses: half a surrogate pair, where a platform cut an emoji.
     """
@@ -31,7 +32,7 @@ def load_object(body: bytes) -> dict[str, object] | None:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError:
         try:
-            payload = storable(json.loads(body))
+            payload = storable(json.loads(body.decode(errors="surrogatepass")))
         except (ValueError, RecursionError):
             return None
     return payload if isinstance(payload, dict) else None
@@ -41,7 +42,9 @@ NOT_JSON = Answer(400, "not_json", {"error": "not_json", "detail": "the body is 
 
 
 async def accept(intake: Intake, platform: str, body: bytes, payload: dict[str, object]) -> Answer:
-    """Publish, then answer: 200 kept, 413 too large for a record, 503 Kafka is away (the platform sends again)."""
+    """Publish, then answer: 200 kept (also what can't be read any further: in the dead letters), 413 more than Kafka
+    takes in a record, 503 Kafka is away (the platform sends again).
+    """
     started = time.perf_counter()
     try:
         await intake.take(body, payload)
@@ -50,7 +53,7 @@ async def accept(intake: Intake, platform: str, body: bytes, payload: dict[str, 
         return Answer(503, "unavailable", {"error": "unavailable"}, {"retry-after": str(RETRY_AFTER_SECONDS)})
     except TooLarge as error:
         log.warning("webhook too large", platform=platform, reason=str(error))
-        return Answer(413, "too_large", {"error": "too_large", "detail": "its event does not fit a record"})
+        return Answer(413, "too_large", {"error": "too_large", "detail": "it does not fit a record"})
     metrics.webhook_publish.labels(platform).observe(time.perf_counter() - started)
     return Answer(200, "accepted")
 

@@ -191,7 +191,8 @@ class Worker:
             platform = lease.place.channel.platform
             if settlement.event is Event.COMPLETED and lease.operation.kind is Operation.POST:
                 took = (self._clock.now() - lease.entry.requested_at).total_seconds()
-                metrics.reply_to_chat.labels(platform).observe(max(0.0, took))
+                exemplar = telemetry.exemplar(lease.operation.traceparent)
+                metrics.reply_to_chat.labels(platform).observe(max(0.0, took), exemplar)
             if recheck:
                 await self._remove_copies(lease, sender, call.step.part)
         elif isinstance(outcome, Found):

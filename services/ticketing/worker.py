@@ -15,7 +15,7 @@ from chassis.database import Connection
 from chassis.dead_letters import parse
 from chassis.faults import fault_point
 from chassis.logs import get_logger
-from chassis.telemetry import EVENT_ID, TICKET_ID, Span, start_batch_span, start_message_span
+from chassis.telemetry import EVENT_ID, TICKET_ID, Span, exemplar, start_batch_span, start_message_span
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
 from contracts.chat_receipts_v1 import DeliveryChanged
 from contracts.codec import Envelope
@@ -43,7 +43,7 @@ class Applier:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._placed: list[tuple[str, datetime]] = []
+        self._placed: list[tuple[str, datetime, str | None]] = []
 
     async def __call__(self, records: Sequence[Record], connection: Connection) -> None:
         self._placed.clear()
@@ -93,7 +93,7 @@ class Applier:
         if outcome in {"opened", "reopened", "closed"}:
             metrics.tickets.labels(platform, outcome).inc()
         if isinstance(command, PlaceMessage) and outcome in {"opened", "reopened", "appended"}:
-            self._placed.append((platform, command.received_at))
+            self._placed.append((platform, command.received_at, one.traceparent))
 
     def _receive(self, book: Book, one: Envelope[DeliveryChanged], at: datetime, batch: Span) -> None:
         receipt = one.data
@@ -106,8 +106,9 @@ class Applier:
     def committed(self) -> None:
         """After the commit: the SLI from a message's webhook to its ticket."""
         now = self._clock.now()
-        for platform, received_at in self._placed:
-            metrics.webhook_to_ticket.labels(platform).observe(max(0.0, (now - received_at).total_seconds()))
+        for platform, received_at, traceparent in self._placed:
+            took = max(0.0, (now - received_at).total_seconds())
+            metrics.webhook_to_ticket.labels(platform).observe(took, exemplar(traceparent))
         self._placed.clear()
 
 

@@ -85,6 +85,42 @@ async def test_a_ticket_is_listed_shown_and_answered(stack: Stack) -> None:
         assert [message["text"] for message in shown["messages"]] == ["Where is lesson 4?", "Here it is"]
 
 
+async def test_a_tickets_journeys_are_told_with_all_their_waits(stack: Stack) -> None:
+    async with httpx.AsyncClient() as http:
+        clients = Clients(http, stack.info)
+        cast = await play(STORY, clients, _silent)
+        ticket = cast.tickets["ticket"]
+        assert (await okno(stack, "tickets", "reply", ticket, "Here it is")).code == 0
+        told = await okno(stack, "trace", ticket)
+        assert "written in the chat" in told.text
+        assert "name a trace store" in told.text
+        store = f"sandbox+{stack.info.sandbox.traces_url}"
+        async with asyncio.timeout(60):
+            while "chat.postMessage" not in told.text or "process ticket.commands.v1" not in told.text:
+                await asyncio.sleep(0.5)  # spans leave the processes every second
+                told = await okno(stack, "trace", ticket, TRACE_STORE_URL=store)
+        for hop in (
+            "publish",
+            "wait in chat.events.v1",
+            "process chat.events.v1",
+            "decide",
+            "outbox wait",
+            "write reply",
+        ):
+            assert hop in told.text, hop
+        journeys = json.loads((await okno(stack, "trace", ticket, "--json", "--store", store)).text)
+        assert [one["about"] for one in journeys] == ["opened by customer Anna", "reply added by agent stack"]
+        (span,) = [
+            one
+            for one in journeys[0]["spans"]
+            if one["name"] == "process chat.events.v1" and "router" in one["process"]
+        ]
+        (decided,) = [one for one in journeys[0]["spans"] if one["name"] == "decide"]
+        assert span["start_ns"] <= decided["start_ns"] <= decided["end_ns"] <= span["end_ns"]
+        wrong = await okno(stack, "trace", ticket, "--store", "http://somewhere")
+        assert (wrong.code, "is no trace store" in wrong.text) == (1, True)
+
+
 async def _silent(*_: object) -> None:
     """The story needs no teller."""
 

@@ -25,6 +25,8 @@ _CHANNEL_TYPES = {
     "mpim": ChannelType.GROUP_DIALOG,
 }
 _TYPE_BY_LETTER = {"D": ChannelType.DIALOG, "G": ChannelType.PRIVATE}
+_MAX_FILES = 1000
+"""Of one message: a person's client takes ten at once. What has more isn't Slack's, and each takes a kilobyte here."""
 _NOTHING_FOR_US = frozenset(
     {"app_mention", "member_joined_channel", "member_left_channel", "channel_archive", "channel_unarchive"}
     | {"channel_created", "channel_deleted", "app_uninstalled", "tokens_revoked", "app_home_opened"}
@@ -90,11 +92,13 @@ def _changed(event: Json, payload: Json, received_at: datetime) -> tuple[RecordM
     if isinstance(previous, dict) and previous and _content(previous) == _content(message):
         return ()
     channel = _channel(event, payload)
-    edited = message.get("edited") or {}
+    edited = (message.get("edited") or {}).get("ts")
+    edited_at = None if edited is None else _time(edited)
     return (
         MessageEdited(
             channel=channel,
-            occurred_at=_time(edited.get("ts") or event["event_ts"]),
+            occurred_at=_time(event["event_ts"]) if edited_at is None else edited_at,
+            ordered_at=None if edited_at is None else _order(edited_at, event.get("event_ts")),
             received_at=received_at,
             message_key=keys.message_key(channel.key, message["ts"]),
             author=_author(message, payload),
@@ -226,6 +230,9 @@ def _command(text: str) -> Command | None:
 
 
 def _attachments(message: Json) -> tuple[Attachment, ...]:
+    files = message.get("files") or ()
+    if len(files) > _MAX_FILES:
+        raise ValueError("too many files")
     return tuple(
         Attachment(
             id=file["id"],
@@ -234,7 +241,7 @@ def _attachments(message: Json) -> tuple[Attachment, ...]:
             size=file.get("size"),
             url=file.get("url_private"),
         )
-        for file in message.get("files") or ()
+        for file in files
     )
 
 
@@ -251,6 +258,20 @@ def _content(message: Json) -> tuple[str, tuple[str, ...]]:
 
 def _place_of(event: Json) -> Json:
     return {name: event[name] for name in ("channel", "channel_type", "event_ts") if name in event}
+
+
+def _order(edited_at: datetime, event_ts: str | None) -> datetime:
+    """The time that orders edits. Slack's `edited.ts` are whole seconds, and history shows the last edit of a second;
+    the event of an edit, which history lacks, tells where in it.
+    """
+    if edited_at.microsecond:
+        return edited_at
+    told = None if event_ts is None else _time(event_ts)
+    return (
+        told
+        if told is not None and told.replace(microsecond=0) == edited_at
+        else edited_at.replace(microsecond=999_999)
+    )
 
 
 def _time(ts: str) -> datetime:

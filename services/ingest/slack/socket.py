@@ -5,7 +5,6 @@ acknowledged only after Kafka has the events.
 """
 
 import asyncio
-import json
 import time
 from typing import Any
 
@@ -20,7 +19,7 @@ from chassis import metrics
 from chassis.error_text import describe
 from chassis.logs import get_logger
 from services.ingest.catch_up import CatchUp
-from services.ingest.publish import Intake, TooLarge, Unavailable
+from services.ingest.publish import Intake, TooLarge, Unavailable, raw
 
 WATCH_SECONDS = 1.0
 RECONNECT_SECONDS = 60.0
@@ -71,12 +70,12 @@ class SocketMode:
         payload = request.payload
         if request.type == "events_api" and isinstance(payload, dict):
             try:
-                await self._intake.take(json.dumps(payload).encode(), payload)
+                await self._intake.take(raw(payload), payload)
             except Unavailable as error:
                 metrics.webhook_requests.labels("slack", "unavailable").inc()
                 log.warning("envelope not accepted, Slack sends it again", reason=str(error))
                 return
             except TooLarge as error:
-                log.warning("envelope dropped: its event does not fit a record", reason=str(error))
+                log.warning("envelope dropped: it does not fit a record", reason=str(error))
         metrics.webhook_requests.labels("slack", "accepted").inc()
         await client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))

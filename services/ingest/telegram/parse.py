@@ -21,6 +21,10 @@ _MEDIA = ("document", "video", "audio", "voice", "video_note", "animation", "sti
 _CONTENT = frozenset({"text", "caption", "photo", "contact", "location", "venue", "poll", "dice", "story", *_MEDIA})
 _LONGEST_NAME = 100
 """A user name and a command have at most 32 characters each, and a command may name the bot."""
+_MAX_REACTIONS = 100
+"""On one message, old and new. Telegram allows eleven different ones (`reactions_uniq_max`, "Client configuration") and
+a chat fewer (`max_reaction_count`), a person three. Each becomes a record: more than this isn't Telegram's shape.
+"""
 _GROUP_TYPES = {"group", "supergroup"}
 
 
@@ -96,6 +100,8 @@ def _reaction(reaction: Json, bot: Bot, received_at: datetime) -> Parsed:
     channel = _channel(reaction["chat"], bot)
     old, new = _reaction_names(reaction["old_reaction"]), _reaction_names(reaction["new_reaction"])
     person = _author({"from": reaction.get("user"), "sender_chat": reaction.get("actor_chat")}, bot)
+    if len(old) + len(new) > _MAX_REACTIONS:
+        raise ValueError("too many reactions")
     changes = [(name, False) for name in old if name not in new] + [(name, True) for name in new if name not in old]
     records: tuple[RecordModel, ...] = tuple(
         ReactionChanged(

@@ -5,12 +5,11 @@
 """
 
 import asyncio
-import json
 import time
 
 from chassis import metrics
 from chassis.logs import get_logger
-from services.ingest.publish import Intake, TooLarge, Unavailable
+from services.ingest.publish import Intake, TooLarge, Unavailable, raw
 from services.ingest.telegram.calls import TelegramCalls, TelegramRefused, TelegramUnreachable
 
 ALLOWED_UPDATES = (
@@ -72,10 +71,10 @@ class Polling:
             stopping.cancel()
         for update in updates:
             try:
-                await self._intake.take(json.dumps(update).encode(), update)
+                await self._intake.take(raw(update), update)
             except TooLarge as error:
                 log.warning(
-                    "update dropped: its event does not fit a record", update_id=update["update_id"], reason=str(error)
+                    "update dropped: it does not fit a record", update_id=update["update_id"], reason=str(error)
                 )
             self._offset = update["update_id"] + 1
 

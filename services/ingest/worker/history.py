@@ -52,11 +52,10 @@ def shown(message: Json, envelope: Json, channel: Channel, read_at: datetime) ->
         raise ValueError("a message's ts has another form")
     key = keys.message_key(channel.key, ts)
     tombstone = message.get("subtype") == "tombstone"
-    at = f"{read_at.timestamp():.6f}" if tombstone else ts
     events: list[Json] = [] if tombstone else [{**message, "channel": native, "event_ts": ts}]
     if tombstone or message.get("edited"):
-        changed = {"type": "message", "subtype": "message_changed", "message": message}
-        events.append({**changed, "channel": native, "event_ts": at})
+        at = {"event_ts": f"{read_at.timestamp():.6f}"} if tombstone else {}
+        events.append({"type": "message", "subtype": "message_changed", "message": message, "channel": native, **at})
     found = [record for event in events for record in parse({**envelope, "event": event}, read_at).records]
     read = {"backfilled": True, "channel": channel}
     posted = any(isinstance(record, MessagePosted) for record in found)

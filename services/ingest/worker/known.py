@@ -91,7 +91,7 @@ def known_from(event: ChatEvent) -> Known | None:
     if isinstance(event, MessagePosted):
         return Known(event.message_key, event.thread, content_of(event.text, event.attachments))
     if isinstance(event, MessageEdited):
-        return Known(event.message_key, event.thread, content_of(event.text, event.attachments), event.occurred_at)
+        return Known(event.message_key, event.thread, content_of(event.text, event.attachments), event.order)
     return Known(event.message_key, event.thread, deleted=True)
 
 

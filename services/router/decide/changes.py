@@ -70,11 +70,11 @@ def _apply(event: Change, known: KnownMessage, early: EarlyChange | None) -> Dec
     if isinstance(event, MessageDeleted):
         return Remove("delete", known.key, event.occurred_at, early)
     content = content_of(event.text, event.attachments)
-    late = known.edited_at is not None and event.occurred_at < known.edited_at
+    late = known.edited_at is not None and event.order < known.edited_at
     if content == known.content and not late:
         return UNCHANGED
     rule = "late_edit" if late else "edit"  # ticketing files a late one in the history, the later content stays
-    return Revise(rule, known.key, event.text, event.attachments, content, event.occurred_at, early)
+    return Revise(rule, known.key, event.text, event.attachments, content, event.order, early)
 
 
 def _react(event: ReactionChanged, known: KnownMessage, early: EarlyChange | None) -> Decision:

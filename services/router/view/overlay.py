@@ -98,7 +98,7 @@ class Overlay:
 
     def _early(self, key: MessageKey, aliases: Aliases) -> Sequence[EarlyChange]:
         kept = [change for candidate in aliases.messages(key) for change in self.kept.get(candidate, ())]
-        return sorted(kept, key=lambda change: change.event.occurred_at) if len(kept) > 1 else kept
+        return sorted(kept, key=lambda change: change.event.order) if len(kept) > 1 else kept
 
     def reunited(self, old: ChannelKey, new: ChannelKey) -> Sequence[tuple[KnownMessage, Sequence[EarlyChange]]]:
         aliases = self.aliases.plus(old, new)

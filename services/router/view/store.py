@@ -130,5 +130,5 @@ async def _store_early(connection: Connection, early: Sequence[EarlyChange], cha
             [one.event.TYPE for one in early],
             [one.event.model_dump_json(exclude_none=True).encode() for one in early],
             [one.traceparent for one in early],
-            [one.event.occurred_at for one in early],
+            [one.event.order for one in early],
         )

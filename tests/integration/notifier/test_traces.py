@@ -14,6 +14,8 @@ from tests.integration.notifier.conftest import Desk, eventually
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
+SPANS = {"notifier.wait", "notifier.post", "slack chat.postMessage"}
+
 
 @pytest.fixture
 async def spans() -> AsyncIterator[InMemorySpanExporter]:
@@ -28,9 +30,9 @@ async def test_the_platform_call_is_a_span_of_the_reply_s_trace(desk: Desk, span
     async with desk.dispatching():
         await desk.give(post, traceparent=f"00-{TRACE}-b7ad6b7169203331-01")
         await desk.reaches(post, "post sent")
-        await eventually(lambda: len(spans.get_finished_spans()) == 3)
+        await eventually(lambda: {span.name for span in spans.get_finished_spans()} >= SPANS)
     found: dict[str, ReadableSpan] = {span.name: span for span in spans.get_finished_spans()}
-    assert set(found) == {"notifier.wait", "notifier.post", "slack chat.postMessage"}
+    assert found.keys() - SPANS <= {"outbox wait"}  # the relay's, of the receipts
     for span in found.values():
         assert span.context is not None
         assert f"{span.context.trace_id:032x}" == TRACE

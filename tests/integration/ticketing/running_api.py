@@ -24,6 +24,7 @@ from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.ticketing import tokens
 from services.ticketing.api.app import create_app
 from services.ticketing.bootstrap import MIGRATIONS, SCHEMA
+from services.ticketing.store import compared
 from services.ticketing.tokens import Scope
 from tests.conftest import run_aside
 from tests.integration.ticketing.desk import NOW, Desk, place_message, slack_place
@@ -87,6 +88,7 @@ async def _prepare(dsn: str) -> tuple[str, dict[str, str]]:
     database = await Database.connect(dsn, schema=SCHEMA, process="test", max_size=4)
     clock = ManualClock(NOW)
     async with database.transaction() as connection:
+        await compared.mark(connection, await compared.this_database(connection))
         token = (await tokens.create(connection, "tests", scope=Scope.ADMIN)).token
     app = create_app(database, clock)
     headers = {"Authorization": f"Bearer {token}"}

@@ -85,6 +85,13 @@ def test_an_edited_message_is_its_post_and_its_last_edit_with_the_edits_own_id()
     assert (edited.text, edited.backfilled, edited.channel) == ("better", True, HELP)
 
 
+def test_what_history_shows_of_an_edited_message_is_the_last_of_its_second() -> None:
+    live_edit = edit_event().model_copy(update={"ordered_at": edit_event().occurred_at.replace(microsecond=999_998)})
+    _, edited = unheard(EDITED)
+    assert edited.order > live_edit.order
+    assert edited.record_id == live_edit.record_id
+
+
 def test_of_a_known_message_only_an_unknown_edit_is_news() -> None:
     post, edit = live({**POST, "event_ts": TS}), edit_event()
     assert unheard(POST, known_as(post)) == []

@@ -120,14 +120,31 @@ def test_another_bot_is_not_us() -> None:
     )
 
 
-def test_an_edit_takes_the_time_of_the_edit() -> None:
-    event = one(
-        changed({"text": "new", "edited": {"user": "U1", "ts": "11.000000"}}, {"text": "old", "ts": "10.000100"})
-    )
+def edit_at(edited: str, event_ts: str) -> MessageEdited:
+    message = {"text": "new", "edited": {"user": "U1", "ts": edited}}
+    event = one({**changed(message, {"text": "old", "ts": "10.000100"}), "event_ts": event_ts})
     assert isinstance(event, MessageEdited)
-    assert (event.message_key, event.text) == ("slack:C1:10.000100", "new")
-    assert event.occurred_at == datetime.fromtimestamp(11, UTC)
-    assert event.record_id.startswith("slack:C1:10.000100:edited:11.000000:")
+    return event
+
+
+def test_an_edit_is_known_by_slacks_whole_second_and_ordered_by_its_event() -> None:
+    """Two edits of one second may come in either order: the later one holds."""
+    earlier, later = edit_at("11.000000", "11.000200"), edit_at("11.000000", "11.700000")
+    assert (earlier.message_key, earlier.text) == ("slack:C1:10.000100", "new")
+    assert earlier.order == datetime.fromtimestamp(11, UTC).replace(microsecond=200)
+    assert earlier.order < later.order
+    assert earlier.occurred_at == later.occurred_at == datetime.fromtimestamp(11, UTC)
+    assert earlier.record_id == later.record_id
+    assert earlier.record_id.startswith("slack:C1:10.000100:edited:11.000000:")
+
+
+@pytest.mark.parametrize(("edited", "event_ts"), [("11.000000", "12.000100"), ("11.000000", "9.0")])
+def test_an_edit_whose_event_is_of_another_second_is_the_last_of_its_own(edited: str, event_ts: str) -> None:
+    assert edit_at(edited, event_ts).order == datetime.fromtimestamp(11, UTC).replace(microsecond=999_999)
+
+
+def test_an_edit_with_a_time_of_its_own_takes_that() -> None:
+    assert edit_at("11.000300", "11.000400").order == datetime.fromtimestamp(11, UTC).replace(microsecond=300)
 
 
 def test_the_same_text_again_is_no_edit() -> None:

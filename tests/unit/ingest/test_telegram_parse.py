@@ -134,6 +134,20 @@ def test_reactions_are_the_difference_of_two_lists() -> None:
     assert [(event.name, event.added) for event in events] == [("\N{THUMBS UP SIGN}", False), ("x", True)]
 
 
+@pytest.mark.parametrize("lists", [("old_reaction", "new_reaction"), ("new_reaction", "old_reaction")])
+def test_more_reactions_than_telegram_allows_break_its_shape(lists: tuple[str, str]) -> None:
+    """Each becomes a record, and hundreds of thousands would keep Kafka for longer than a webhook may take."""
+    reaction = {"chat": GROUP, "message_id": 8, "user": ANNA, "date": 1}
+    many, none = lists
+    for count in (100, 101):
+        reaction |= {many: [{"type": "emoji", "emoji": str(number)} for number in range(count)], none: []}
+        if count == 100:
+            assert len(records(message_reaction=reaction)) == 100
+        else:
+            with pytest.raises(ValueError, match="too many"):
+                records(message_reaction=reaction)
+
+
 def test_a_button_press_is_an_event_and_an_inline_one_is_not() -> None:
     query = {"id": "9", "from": ANNA, "message": message(), "chat_instance": "1", "data": "faq"}
     (event,) = records(callback_query=query)

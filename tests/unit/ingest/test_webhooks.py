@@ -136,7 +136,7 @@ async def test_a_bad_signature_is_refused_and_counted(
     assert producer.sent == []
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b""])
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b"", "{}".encode("utf-16"), b'{"a":%s}' % (b"9" * 5000)])
 async def test_a_body_that_is_no_json_object_is_400(slack: SlackWebhook, body: bytes) -> None:
     assert (await slack(signed(body))).status == 400
 
@@ -176,11 +176,23 @@ async def test_a_broken_payload_is_not_acknowledged_before_it_is_kept(slack: Sla
     assert (await slack(signed(b'{"type": "event_callback"}'))).status == 503
 
 
-async def test_an_event_that_fits_no_record_is_413(slack: SlackWebhook, producer: Producer) -> None:
-    text = "\x01" * 800_000  # six bytes each once escaped
-    body = json.dumps({**POST, "event": {**POST["event"], "text": text}}, ensure_ascii=False).encode()  # type: ignore[dict-item]
-    assert (await slack(signed(body))).status == 413
-    assert producer.sent == []
+async def test_an_event_that_fits_no_record_is_kept_raw(slack: SlackWebhook, producer: Producer) -> None:
+    """Asked for again it would be no smaller. Each mention stands in the text and in the list."""
+    text = "".join(f"<@{number}>" for number in range(250_000))
+    payload = {**POST, "event": {**POST["event"], "text": text}}  # type: ignore[dict-item]
+    assert (await slack(signed(json.dumps({"token": "XVerificationToken", **payload}).encode()))).status == 200
+    (record,) = producer.sent
+    assert record["topic"] == "chat.events.v1.dead"
+    assert record["headers"]["okno-dead-cause"] == b"too_large"
+    assert json.loads(record["value"]) == {"token": "", **payload}
+
+
+async def test_more_files_than_slack_allows_are_kept_raw(slack: SlackWebhook, producer: Producer) -> None:
+    for count, topic in ((1000, "chat.events.v1"), (1001, "chat.events.v1.dead")):
+        files = [{"id": str(number)} for number in range(count)]
+        event = {**POST["event"], "files": files}  # type: ignore[dict-item]
+        assert (await slack(signed(json.dumps({**POST, "event": event}).encode()))).status == 200
+        assert producer.sent[-1]["topic"] == topic
 
 
 @pytest.mark.parametrize(("path", "method", "status"), [("/", "POST", 404), ("/slack/events", "GET", 405)])
@@ -253,19 +265,35 @@ async def test_slacks_verification_token_is_not_kept_in_a_dead_letter(
     assert (await slack(signed(json.dumps(payload).encode()))).status == 200
     (record,) = producer.sent
     assert record["topic"] == "chat.events.v1.dead"
-    assert json.loads(record["value"]) == {name: value for name, value in payload.items() if name != "token"}
+    assert json.loads(record["value"]) == {**payload, "token": ""}
     assert "XVerificationToken" not in str(record)
 
 
-async def test_what_is_too_deep_to_be_written_again_is_kept_without_the_token(
-    slack: SlackWebhook, producer: Producer
+@pytest.mark.parametrize(
+    "written", ['"token": "X\\"Token"', '"\\u0074oke\\u006E"\n:"XToken"', '"token":"XToken","token":"X\\\\"']
+)
+@pytest.mark.parametrize("rest", ["[" * 1000 + "]" * 1000, "1e400", '["\\"token\\": \\"kept\\"", "\U0001f600"]'])
+async def test_the_token_is_taken_out_and_the_rest_stays_as_it_came(
+    slack: SlackWebhook, producer: Producer, written: str, rest: str
 ) -> None:
-    deep = "[" * 1000 + "]" * 1000
-    body = f'{{"token": "XVerification\\"Token", "type": "event_callback", "x": {deep}}}'.encode()
-    assert (await slack(signed(body))).status == 200
+    assert (await slack(signed(f'{{{written}, "type": "event_callback", "x": {rest}}}'.encode()))).status == 200
     (record,) = producer.sent
     assert record["topic"] == "chat.events.v1.dead"
-    assert record["value"] == body.replace(b'"token": "XVerification\\"Token"', b'"token":""')
+    blank = ",".join(['"token":""'] * written.count(":"))
+    assert record["value"] == f'{{{blank}, "type": "event_callback", "x": {rest}}}'.encode()
+
+
+@pytest.mark.parametrize("filler", ["\U0001f600", "0,", "1e5,", "\\\\"])
+async def test_what_is_kept_without_its_token_is_no_larger_than_it_came(
+    slack: SlackWebhook, producer: Producer, filler: str
+) -> None:
+    """Written anew it may not fit a record: escapes, white space and longer numbers."""
+    many = filler * 1000
+    rest = f"[{many[:-1]}]" if filler.endswith(",") else f'"{many}"'
+    body = f'{{"token":"XVerificationToken","type":"event_callback","x":{rest}}}'.encode()
+    assert (await slack(signed(body))).status == 200
+    (record,) = producer.sent
+    assert len(record["value"]) == len(body) - len("XVerificationToken")
 
 
 async def test_slacks_verification_token_is_not_kept_in_an_event(slack: SlackWebhook, producer: Producer) -> None:
@@ -297,10 +325,11 @@ async def test_a_replay_within_the_window_has_the_same_id(slack: SlackWebhook, p
     assert first["headers"]["ce_id"] == second["headers"]["ce_id"]
 
 
-async def test_an_event_whose_ids_are_too_large_for_a_record_is_413(slack: SlackWebhook, producer: Producer) -> None:
-    """Asked for again it would be too large again: no 503."""
+async def test_what_kafka_takes_in_no_form_is_413(slack: SlackWebhook, producer: Producer) -> None:
+    """Asked for again it would be too large again: no 503. The event is tried, then the raw payload."""
     producer.outcome = MessageSizeTooLargeError()
     assert (await slack(signed(json.dumps(POST).encode()))).status == 413
+    assert [record["topic"] for record in producer.sent] == ["chat.events.v1", "chat.events.v1.dead"]
 
 
 async def test_a_compressed_body_is_not_unpacked(slack: SlackWebhook, producer: Producer) -> None:

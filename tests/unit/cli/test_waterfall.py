@@ -1,19 +1,10 @@
 """A trace is shown as bars, children under their parents, in the order of their start."""
 
-from typing import Any
-
-from sandbox.scenarios.waterfall import WIDTH, lines
+from cli.waterfall import WIDTH, Span, lines
 
 
-def span(span_id: str, parent: str | None, start: float, end: float) -> dict[str, Any]:
-    return {
-        "span_id": span_id,
-        "parent_id": parent,
-        "name": span_id,
-        "process": "p",
-        "start_ns": int(start * 1e6),
-        "end_ns": int(end * 1e6),
-    }
+def span(span_id: str, parent: str | None, start: float, end: float) -> Span:
+    return Span(span_id, parent, "p", span_id, int(start * 1e6), int(end * 1e6))
 
 
 def test_children_stand_under_their_parents_with_offset_and_duration() -> None:
@@ -29,7 +20,3 @@ def test_a_span_whose_parent_is_elsewhere_stands_at_the_left_and_a_circle_ends()
     shown = lines([span("a", "unknown", 0, 1), span("b", "c", 0, 1), span("c", "b", 0, 1)])
     assert shown[0].startswith("  p: a")
     assert len(shown) == 3
-
-
-def test_without_spans_it_says_so() -> None:
-    assert lines([]) == ["  (no spans have arrived)"]
