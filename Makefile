@@ -1,7 +1,7 @@
 # The one list of commands. `make` or `make help` prints it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz format schemas lock sbom compose-check chart-files chart-check cluster-check clean
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz telemetry telemetry-check format schemas lock sbom compose-check chart-files chart-check cluster-check clean
 
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -98,6 +98,9 @@ bench: .venv/installed-dev ## measure throughput, latency, CPU and memory agains
 compose-check: .venv/installed-dev ## build every image and run compose.yaml for real, under load (ARGS=--pull: on the real public images)
 	@deploy/verify-compose $(ARGS)
 
+telemetry-check: .venv/installed-dev ## rules, dashboards and alerts on a running stack with a real Prometheus (ARGS="--no-faults", "--picture FILE")
+	@deploy/verify-telemetry $(ARGS)
+
 # --- keeping -------------------------------------------------------------------------------------------------------
 
 format: .venv/installed-dev ## format the tree and fix what ruff can fix
@@ -109,6 +112,10 @@ schemas: .venv/installed-dev ## write the JSON Schemas and the AsyncAPI document
 	@$(PY) -m cli.asyncapi write
 
 chart-files: .venv/installed-dev ## write what the Helm chart takes from the code: topics, rights, settings, rules, dashboards
+	@PYTHONPATH=. $(PY) -m cli.chart write
+
+telemetry: .venv/installed-dev ## write rules of the objectives and dashboards, and the chart's copies of both
+	@$(PY) -m deploy.telemetry write
 	@PYTHONPATH=. $(PY) -m cli.chart write
 
 lock: .venv/installed-dev ## lock the newest fitting versions in requirements/*.txt (UPGRADE=1), hashes included

@@ -6,6 +6,8 @@ Nothing starts from them. They are for lag metrics and autoscaling, and they sho
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -16,8 +18,31 @@ from chassis.logs import get_logger
 
 INTERVAL_SECONDS = 1.0
 LAST_SECONDS = 3.0
+MOST_SIGHTS = 1000
+"""Beyond so many the latest is moved up instead: a lag of a quarter of an hour may be told a little too long."""
 
 log = get_logger("consumer")
+
+
+class Waiting:
+    """When each end of a partition's log was first seen: how long the oldest record before it has waited."""
+
+    def __init__(self) -> None:
+        self._sights: deque[tuple[int, float]] = deque()
+        """Ends of the log with the time of their first sight; both grow."""
+
+    def seconds(self, position: int, end: int, now: float) -> float:
+        """The wait, in seconds, of the record at `position`, the next to be processed, when the log ends at `end`.
+
+        Never more than its real wait, and less than that by at most the time between two calls; after a start it is
+        counted from the first call.
+        """
+        if not self._sights or end > self._sights[-1][0]:
+            since = self._sights.pop()[1] if len(self._sights) >= MOST_SIGHTS else now
+            self._sights.append((end, since))
+        while self._sights and self._sights[0][0] <= position:
+            self._sights.popleft()
+        return now - self._sights[0][1] if self._sights else 0.0
 
 
 class GroupOffsets:
@@ -29,6 +54,7 @@ class GroupOffsets:
         self._positions: dict[TopicPartition, int] = {}
         self._stored: dict[TopicPartition, int] = {}
         self._changed = asyncio.Event()
+        self._waiting: dict[TopicPartition, Waiting] = {}
 
     def stored(self, offsets: dict[TopicPartition, int]) -> None:
         """These positions are committed in the database."""
@@ -42,10 +68,13 @@ class GroupOffsets:
         for tp in self._positions:
             metrics.consumer_lag.remove(self._name, tp.topic, str(tp.partition))
         self._positions.clear()
+        self._waiting.clear()
+        metrics.consumer_lag_seconds.labels(self._name).set(0)
 
     def assigned(self, offsets: dict[TopicPartition, int]) -> None:
         """Where reading begins."""
         self._positions = dict(offsets)
+        self._waiting = {tp: Waiting() for tp in offsets}
         self._show_lag()
 
     async def run(self) -> None:
@@ -59,9 +88,12 @@ class GroupOffsets:
 
     def _show_lag(self) -> None:
         assigned = self._consumer.assignment()
+        now, longest = time.monotonic(), 0.0
         for tp, position in self._positions.items():
             end = self._consumer.highwater(tp) if tp in assigned else None
             metrics.consumer_lag.labels(self._name, tp.topic, str(tp.partition)).set(max(0, (end or 0) - position))
+            longest = max(longest, self._waiting.setdefault(tp, Waiting()).seconds(position, end or 0, now))
+        metrics.consumer_lag_seconds.labels(self._name).set(longest)
 
     async def last(self) -> None:
         """At the end of the process, for as long as it is worth."""

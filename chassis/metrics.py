@@ -62,14 +62,16 @@ def _histogram(name: str, sentence: str, *labels: str, buckets: tuple[float, ...
 
 # process
 process_info = Info("okno_process", "Which process this is.", registry=REGISTRY)
+process_ready = _gauge("process_ready", "1 while nothing speaks against readiness; each scrape asks.")
 process_stopping = _gauge("process_stopping", "1 from the moment the process was asked to stop.")
 component_failures = _counter("component_failures_total", "Components that failed and ended the process.", "component")
 loop_age = _gauge("loop_last_turn_age_seconds", "Time since a loop's last turn; /livez compares it.", "loop")
+loop_limit = _gauge("loop_limit_seconds", "Age of a loop's last turn above which /livez says no.", "loop")
 event_loop_delay = _histogram("event_loop_delay_seconds", "How late the event loop woke a sleeper.")
 pool_wait = _histogram("database_pool_wait_seconds", "Wait for a connection of the database pool.")
 pool_connections = _gauge("database_pool_connections", "Connections of the database pool: open, idle.", "state")
 pruned_rows = _counter("pruned_rows_total", "Rows removed because they were old enough.", "table")
-spans_exported = _counter("spans_total", "Spans handed to the collector.", "result")
+spans_exported = _counter("spans_total", "Spans by what became of them.", "result")
 
 # ingest
 http_given_up = _counter(
@@ -109,6 +111,9 @@ consumer_batch_time = _histogram(
 )
 consumer_records = _counter("consumer_records_total", "Records by what became of them.", "consumer", "outcome")
 consumer_lag = _gauge("consumer_lag_records", "Records not yet processed.", "consumer", "topic", "partition")
+consumer_lag_seconds = _gauge(
+    "consumer_lag_seconds", "For how long the oldest record not yet processed has been seen to wait.", "consumer"
+)
 consumer_oldest_age = _gauge(
     "consumer_oldest_event_age_seconds", "Age of the oldest event that was taken and is not processed.", "consumer"
 )
@@ -164,7 +169,7 @@ deliveries = _counter(
 )
 deliveries_waiting = _gauge("deliveries_waiting", "Deliveries that are not finished.", "platform", "state")
 deliveries_oldest_age = _gauge(
-    "deliveries_oldest_age_seconds", "Age of the oldest delivery that is not finished.", "platform"
+    "deliveries_oldest_age_seconds", "Age of the oldest delivery that is neither finished nor paused.", "platform"
 )
 reply_to_chat = _histogram(
     "reply_to_chat_seconds", "From a reply's request to its delivery in the chat (SLI).", "platform", buckets=JOURNEY

@@ -2,7 +2,8 @@
 
 A process that isn't live is restarted, so liveness is only the age of its loops' last turns: a restart heals a stuck
 loop, and no restart heals an absent Kafka. A process that isn't ready is spared; its checks may ask others, each
-within a second. /metrics is Prometheus text, or OpenMetrics for those who accept it.
+within a second. /metrics tells readiness too, so that it is watched where nobody else asks; it is Prometheus text, or
+OpenMetrics for those who accept it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Probes:
     def add_liveness(self, name: str, age: Callable[[], float], limit: float) -> None:
         """Watch a loop: not live when `age()` (seconds since its last turn) exceeds `limit`."""
         self._loops[name] = (age, limit)
+        metrics.loop_limit.labels(name).set(limit)
         metrics.loop_age.labels(name).set_function(lambda: _age_or_nan(age))
 
     def add_readiness(self, name: str, check: Check) -> None:
@@ -92,6 +94,7 @@ class Probes:
         elif scope["path"] == "/readyz":
             await _verdict(send, "ready", await self.unready())
         elif scope["path"] == "/metrics":
+            metrics.process_ready.set(0 if await self.unready() else 1)
             accepted = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
             encode, content_type = choose_encoder(accepted)
             await _answer(send, 200, encode(metrics.REGISTRY), content_type)

@@ -62,7 +62,6 @@ ORDER BY w.id"""
 _WAITING = """
 SELECT count(*) AS rows, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS age
 FROM outbox"""
-_WATCH_SECONDS = 5.0
 
 
 def _turn(lease: str) -> str:
@@ -104,6 +103,7 @@ class Relay:
         lease_seconds: float = 5.0,
         active_pause: float = 0.02,
         idle_pause: float = 0.05,
+        watch_seconds: float = 5.0,
         backoff: Backoff | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -116,6 +116,7 @@ class Relay:
         self._max_rows = max_rows
         self._lease_seconds = lease_seconds
         self._pauses = (active_pause, idle_pause)
+        self._watch_seconds = watch_seconds
         self._backoff = backoff or Backoff()
         self._clock = clock or SystemClock()
         self._token: int | None = None
@@ -126,7 +127,7 @@ class Relay:
         self._stopping = False
         self._turning = asyncio.Lock()
         self._last_turn = self._clock.monotonic()
-        self._watched = 0.0
+        self._forget_lease()
 
     # --- what the owner sees ---------------------------------------------------------------------------------------
 
@@ -151,12 +152,14 @@ class Relay:
     async def run(self) -> None:
         """Publish until `stop`. Raises when an error lasts, or when only a restart helps."""
         failures, since, quiet = 0, 0.0, 0
+        watching = asyncio.create_task(self._watch(), name="outbox-watch")
         try:
             while not self._stopping:
                 self._woken.clear()
+                if watching.done():
+                    watching.result()
                 try:
                     count = await self.publish_once()
-                    await self._watch()
                 except Exception as error:
                     if fate_of(error) is not Fate.TRANSIENT:
                         raise
@@ -172,6 +175,8 @@ class Relay:
                 quiet = 0 if count else quiet + 1
                 await self._rest(self._pause(quiet))
         finally:
+            watching.cancel()
+            await asyncio.wait({watching})
             await self._leave()
 
     def _pause(self, quiet: int) -> float:
@@ -289,15 +294,19 @@ class Relay:
         self._last_turn = self._clock.monotonic()
 
     async def _watch(self) -> None:
-        """Now and then, show how much waits, whoever is to publish it."""
-        now = self._clock.monotonic()
-        if now - self._watched < _WATCH_SECONDS:
-            return
-        self._watched = now
-        row = await self._database.pool.fetchrow(_WAITING)
-        if row is not None:
-            metrics.outbox_depth.set(row["rows"])
-            metrics.outbox_oldest_age.set(row["age"])
+        """Show how much waits, whoever is to publish it: beside the turns, for one may wait for Kafka without end."""
+        while True:
+            try:
+                row = await self._database.pool.fetchrow(_WAITING)
+            except Exception as error:
+                if fate_of(error) is not Fate.TRANSIENT:
+                    raise
+                log.info("outbox_not_counted", error=describe(error))
+            else:
+                if row is not None:
+                    metrics.outbox_depth.set(row["rows"])
+                    metrics.outbox_oldest_age.set(row["age"])
+            await asyncio.sleep(self._watch_seconds)
 
     # --- the lease's end -------------------------------------------------------------------------------------------
 

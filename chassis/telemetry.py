@@ -28,7 +28,6 @@ from chassis.tracecontext import TraceParent, current_traceparent, parse, unsamp
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-    from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Link, SpanContext, Tracer
     from opentelemetry.trace import Span as OtelSpan
 
@@ -311,12 +310,11 @@ def configure(settings: ProcessSettings, *, kind: str, name: str) -> None:
     if endpoint is None:
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    from chassis.telemetry_export import CountingProcessor
 
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_TIMEOUT_SECONDS)
-    processor = BatchSpanProcessor(
-        _counted(exporter), QUEUE_SPANS, schedule_delay_millis=EXPORT_EVERY_MS, max_export_batch_size=EXPORT_SPANS
-    )
+    processor = CountingProcessor(exporter, QUEUE_SPANS, every_ms=EXPORT_EVERY_MS, batch=EXPORT_SPANS)
     install(processor, ratio=settings.trace_sample_ratio, kind=kind, name=name)
 
 
@@ -336,12 +334,6 @@ def _resource(kind: str, name: str) -> Resource:
     from opentelemetry.sdk.resources import Resource
 
     return Resource.create({"service.namespace": "okno", "service.name": kind, "service.instance.id": name})
-
-
-def _counted(exporter: SpanExporter) -> SpanExporter:
-    from chassis.telemetry_export import CountingExporter
-
-    return CountingExporter(exporter)
 
 
 async def shutdown(seconds: float = 3.0) -> bool:

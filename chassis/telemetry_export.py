@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from chassis import metrics
 from chassis.logs import get_logger
@@ -41,3 +41,16 @@ class CountingExporter(SpanExporter):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._exporter.force_flush(timeout_millis)
+
+
+class CountingProcessor(BatchSpanProcessor):
+    """Counts the spans for which the queue has no room. The SDK drops the oldest and tells it in a log line only."""
+
+    def __init__(self, exporter: SpanExporter, queue: int, *, every_ms: int, batch: int) -> None:
+        super().__init__(CountingExporter(exporter), queue, schedule_delay_millis=every_ms, max_export_batch_size=batch)
+        self._room = queue
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if len(self._batch_processor._queue) >= self._room:  # noqa: SLF001 - there is no public way to ask
+            metrics.spans_exported.labels("dropped").inc()
+        super().on_end(span)

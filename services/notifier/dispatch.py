@@ -250,7 +250,8 @@ class Dispatcher:
         for platform, state, number, age in rows:
             self._gauges.add((platform, state))
             metrics.deliveries_waiting.labels(platform, state).set(number)
-            oldest[platform] = max(age, oldest.get(platform, 0.0))
+            if state != "paused":  # somebody wants it to wait
+                oldest[platform] = max(age, oldest.get(platform, 0.0))
         for platform, age in oldest.items():
             metrics.deliveries_oldest_age.labels(platform).set(age)
 

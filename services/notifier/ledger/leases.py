@@ -83,10 +83,13 @@ UPDATE operations SET recheck = true
  WHERE instruction_id = $1 AND state IN ('queued', 'sending') RETURNING true"""
 POSTING = "UPDATE operations SET posting = $3 WHERE instruction_id = $1 AND lease_token = $2 RETURNING true"
 PART_KEY = "SELECT message_key FROM parts WHERE delivery_id = $1 AND part = $2"
-WAITING = """
-SELECT split_part(workspace, ':', 1) AS platform, state, count(*) AS number,
-       extract(epoch FROM clock_timestamp() - min(queued_at))::float8 AS age
-  FROM operations WHERE state IN ('queued', 'sending') AND kafka_partition = ANY($1::int[]) GROUP BY 1, 2"""
+WAITING = f"""
+SELECT split_part(o.workspace, ':', 1) AS platform,
+       CASE WHEN o.state = 'queued' AND EXISTS (SELECT FROM ({pauses.SCOPES}) AS p WHERE p.scope IN ('*', {_CHANNEL}))
+            THEN 'paused' ELSE o.state END AS state,
+       count(*) AS number, extract(epoch FROM clock_timestamp() - min(o.queued_at))::float8 AS age
+  FROM {_OPERATIONS}
+ WHERE o.state IN ('queued', 'sending') AND o.kafka_partition = ANY($1::int[]) GROUP BY 1, 2"""  # noqa: S608
 
 
 class LeaseLost(Exception):
@@ -306,5 +309,7 @@ async def part_key(database: Database, delivery_id: str, part: int) -> MessageKe
 
 
 async def waiting(database: Database, partitions: Collection[int]) -> list[tuple[str, str, int, float]]:
-    """Platform, state, number and age in seconds of the oldest of what isn't finished."""
+    """Platform, state, number and age in seconds of the oldest of what isn't finished; `paused` is queued behind a
+    pause.
+    """
     return [tuple(row) for row in await database.pool.fetch(WAITING, list(partitions))]

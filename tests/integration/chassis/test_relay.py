@@ -6,12 +6,13 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from chassis import leases, outbox
+from chassis import faults, leases, metrics, outbox
 from chassis.kafka import make_producer
 from chassis.outbox import OutboxRow
 from chassis.relay import Relay
@@ -229,3 +230,31 @@ async def test_an_expired_lease_is_not_renewed(world: World) -> None:
         token = await leases.acquire(connection, "x", holder="a", seconds=-1)
         assert token is not None
         assert not await leases.renew(connection, "x", token, seconds=60)
+
+
+async def test_rows_are_counted_while_a_turn_waits(world: World, producer: AIOKafkaProducer, tmp_path: Path) -> None:
+    go_on = tmp_path / "go-on"
+    faults.configure(f"relay.taken=hold:{go_on}", tmp_path)
+
+    def shown(name: str) -> float:
+        return metrics.REGISTRY.get_sample_value(f"okno_outbox_{name}") or 0.0
+
+    async def held() -> bool:
+        return (tmp_path / "relay.taken.reached").exists()
+
+    async def both_shown() -> bool:
+        return shown("rows") == 3 and shown("oldest_age_seconds") > 0
+
+    async def none_shown() -> bool:
+        return shown("rows") == 0
+
+    async with relaying(world, producer, watch_seconds=0.01):
+        try:
+            await write(world, numbers(1))
+            await eventually(held)
+            await write(world, numbers(2, start=1))
+            await eventually(both_shown)
+        finally:
+            go_on.touch()
+            faults.configure()
+        await eventually(none_shown)

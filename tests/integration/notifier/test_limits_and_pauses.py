@@ -102,6 +102,8 @@ async def test_a_paused_channel_waits_and_others_do_not(desk: Desk) -> None:
         await desk.give(paused, other)
         await desk.reaches(other, "post sent")
         assert (await dispatcher.turn()).leased == 0
+        waiting = await leases.waiting(desk.database, range(64))
+        assert [row[:3] for row in waiting] == [("slack", "paused", 1)]
         async with desk.database.transaction() as connection:
             (one,) = await pauses.paused(connection)
             assert (one.scope, one.reason, one.paused_by, one.waiting) == (quiet.channel.key, "incident", "lead", 1)

@@ -14,7 +14,6 @@ OURS = {name: found for name, found in vars(metrics).items() if isinstance(found
 FEW_VALUES = {
     "action",
     "bucket",
-    "by",
     "cause",
     "change",
     "component",

@@ -140,3 +140,16 @@ async def test_metrics_come_in_the_format_that_is_accepted() -> None:
 async def test_other_paths_and_methods_are_refused() -> None:
     assert (await get(Probes(), "/"))[0] == 404
     assert (await get(Probes(), "/livez", method="POST"))[0] == 405
+
+
+async def test_a_scrape_tells_readiness_and_the_limits_of_loops() -> None:
+    probes = Probes()
+    answers: list[str | bool] = [True]
+    probes.add_readiness("database", lambda: answers[-1])
+    probes.add_liveness("consumer", lambda: 1.0, 30)
+    await get(probes, "/metrics")
+    assert metrics.REGISTRY.get_sample_value("okno_process_ready") == 1
+    assert metrics.REGISTRY.get_sample_value("okno_loop_limit_seconds", {"loop": "consumer"}) == 30
+    answers.append("no answer")
+    await get(probes, "/metrics")
+    assert metrics.REGISTRY.get_sample_value("okno_process_ready") == 0

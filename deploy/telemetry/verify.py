@@ -1,0 +1,180 @@
+"""Rules, panels and alerts on a running stack: `deploy/verify-telemetry`. Exit code 1 says what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deploy.telemetry import catalogue, files
+from deploy.telemetry.dashboards import DASHBOARDS
+from deploy.telemetry.faults import Fault, Faults, held_points
+from deploy.telemetry.picture import draw
+from deploy.telemetry.server import Prometheus, Refused
+from deploy.telemetry.traffic import Traffic
+from sandbox.scenarios.clients import Clients, Doors
+from sandbox.stack.options import StackOptions
+from sandbox.stack.progress import Progress
+from sandbox.stack.stack import Stack
+
+SPEED = 20
+SCRAPE_SECONDS = 2
+ALERT_SECONDS = 240.0
+"""So long an alert may take to fire after its fault began, and to end after it."""
+IMPATIENT = {"SLACK_TIMEOUT_SECONDS": "2", "TELEGRAM_TIMEOUT_SECONDS": "2", "SETTLING_SECONDS": "1"}
+
+ALERTS = frozenset(rule["alert"] for rule in catalogue.rules(files.RULES) if "alert" in rule)
+
+
+def _ends_soon(rule: Mapping[str, Any]) -> bool:
+    """Of the burn-rate alerts only those of the shortest windows do; promtool proves the others."""
+    return bool(rule["labels"].get("window", "1h") == "1h")
+
+
+class Watch:
+    """Which alerts fire now, and when each last began and last didn't."""
+
+    def __init__(self, prometheus: Prometheus) -> None:
+        self._prometheus = prometheus
+        self.firing: set[str] = set()
+        self.quiet_at: dict[str, float] = {}
+        self.texts: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            firing = set()
+            for rule in await self._prometheus.rules():
+                if rule["type"] == "alerting" and rule["state"] == "firing" and _ends_soon(rule):
+                    firing.add(rule["name"])
+                    self.texts[rule["name"]] = rule["alerts"][0]["annotations"]["summary"]
+            now = time.monotonic()
+            self.quiet_at |= dict.fromkeys(ALERTS - firing, now)
+            self.firing = firing
+            await asyncio.sleep(1)
+
+    async def until_firing(self, names: frozenset[str]) -> set[str]:
+        """Those that have not fired in time."""
+        missing, deadline = set(names), time.monotonic() + ALERT_SECONDS
+        while missing and time.monotonic() < deadline:
+            missing -= self.firing
+            await asyncio.sleep(0.5)
+        return missing
+
+    async def until_quiet(self, since: dict[str, float]) -> set[str]:
+        """Those that have fired ever since the end of their faults."""
+        deadline = time.monotonic() + ALERT_SECONDS
+        while True:
+            loud = {name for name, ended in since.items() if self.quiet_at.get(name, 0) <= ended}
+            if not loud or time.monotonic() > deadline:
+                return loud
+            await asyncio.sleep(0.5)
+
+
+async def queries(prometheus: Prometheus) -> list[str]:
+    """What is wrong with the rules' and the panels' queries, under traffic and without a fault."""
+    wrong = []
+    rate = f"{max(15, prometheus.window)}s"
+    for rule in await prometheus.rules():
+        if rule["health"] == "err":
+            wrong.append(f"rule {rule['name']}: {rule['lastError']}")
+        elif rule["type"] == "recording" and not await prometheus.query(rule["name"]):
+            wrong.append(f"rule {rule['name']} records nothing")
+    number = 0
+    for name, make in DASHBOARDS.items():
+        for title, query in make().queries():
+            number += 1
+            try:
+                found = await prometheus.query(query.expr.replace("$__rate_interval", rate))
+            except Refused as error:
+                wrong.append(f"{name}, {title}: {error}")
+                continue
+            if not found and query.says != "trouble":
+                wrong.append(f"{name}, {title}: nothing from {query.expr}")
+    print(f"{number} queries of panels and all rules evaluated, {len(wrong)} wrong")
+    return wrong
+
+
+async def faults(watch: Watch, chosen: Sequence[Fault]) -> list[str]:
+    """Cause each; what didn't fire or didn't end."""
+    wrong: list[str] = []
+    ended: dict[str, float] = {}
+    for fault in chosen:
+        began = time.monotonic()
+        wrong += [f"{name} did not fire: {fault.says}" for name in await _cause(fault, watch, ended)]
+        print(f"{fault.says}: {', '.join(sorted(fault.alerts | fault.after))} ({time.monotonic() - began:.0f} s)")
+    wrong += [f"{name} did not end" for name in await watch.until_quiet(ended)]
+    return wrong
+
+
+async def _cause(fault: Fault, watch: Watch, ended: dict[str, float]) -> set[str]:
+    began = time.monotonic()
+    async with fault.cause():
+        missing = await watch.until_firing(fault.alerts)
+        await asyncio.sleep(max(0.0, began + fault.least - time.monotonic()))
+    ended |= dict.fromkeys(fault.alerts - missing, time.monotonic())
+    late = await watch.until_firing(fault.after)
+    ended |= dict.fromkeys(fault.after - late, time.monotonic())
+    return missing | late
+
+
+async def verify(options: argparse.Namespace, folder: Path) -> list[str]:
+    points = folder / "points"
+    points.mkdir()
+    stack_options = StackOptions(
+        state=folder / "stack",
+        stable_ports=False,
+        telegram_transport="polling",
+        extra_env={"notifier": IMPATIENT, **held_points(points)},
+    )
+    async with Stack(stack_options, progress=Progress()) as stack, httpx.AsyncClient(timeout=30) as http:
+        clients = Clients(http, Doors.of_stack(stack.info))
+        targets = {name: url for name, url in stack.info.metrics.items() if name != "sandbox"}
+        prometheus = Prometheus(folder, targets, speed=SPEED, scrape=SCRAPE_SECONDS)
+        async with prometheus, Traffic(clients).running():
+            await asyncio.sleep(options.seconds)
+            wrong = await queries(prometheus)
+            if options.picture is not None:
+                await draw(prometheus, options.picture, seconds=options.seconds)
+            if options.no_faults:
+                return wrong
+            watch = Watch(prometheus)
+            watching = asyncio.create_task(watch.run())
+            chosen = [
+                one for one in Faults(stack, clients, http, points).all() if options.only <= one.alerts | one.after
+            ]
+            wrong += await faults(watch, chosen)
+            watching.cancel()
+            caused = frozenset().union(*(fault.alerts | fault.after for fault in chosen))
+            for name, text in sorted(watch.texts.items()):
+                print(f"  {name}: {text}")
+            wrong += [f"{name}: its text is broken: {text}" for name, text in watch.texts.items() if "<" in text]
+            print(f"Caused and ended: {len(caused)} alerts. By promtool only: {', '.join(sorted(ALERTS - caused))}")
+    return wrong
+
+
+def main(given: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="deploy/verify-telemetry", description=__doc__)
+    parser.add_argument("--no-faults", action="store_true", help="evaluate the queries only")
+    parser.add_argument("--only", action="append", default=[], metavar="ALERT", help="cause only what makes it fire")
+    parser.add_argument("--picture", type=Path, help="draw the overview from its queries into this PNG")
+    parser.add_argument("--seconds", type=float, default=60, help="of traffic before the queries")
+    options = parser.parse_args(given)
+    options.only = frozenset(options.only)
+    with tempfile.TemporaryDirectory(prefix="okno-telemetry-") as folder:
+        Path(folder).chmod(0o755)
+        wrong = asyncio.run(verify(options, Path(folder)))
+    for problem in wrong:
+        print(f"WRONG: {problem}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
