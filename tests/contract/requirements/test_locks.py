@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "requirements"
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)")
-OURS = {"contracts", "chassis", "services", "cli", "sandbox", "tests", "bench", "chaos"}
+OURS = {"contracts", "chassis", "services", "cli", "sandbox", "tests", "bench", "chaos", "deploy"}
 COMMON = ("contracts", "chassis")
 CODE_OF = {
     "ingest": (*COMMON, "services/ingest", "cli/run.py", "cli/processes.py", "cli/__main__.py"),
@@ -22,7 +22,7 @@ CODE_OF = {
     "notifier": (*COMMON, "services/notifier", "cli/run.py", "cli/processes.py", "cli/__main__.py"),
     "cli": (*COMMON, "cli"),
     "sandbox": (*COMMON, "cli", "services", "sandbox"),
-    "dev": (*COMMON, "cli", "services", "sandbox", "tests", "bench", "chaos"),
+    "dev": (*COMMON, "cli", "services", "sandbox", "tests", "bench", "chaos", "deploy"),
 }
 DEVELOPMENT_ONLY = {
     "cli/asyncapi.py",  # writes a document with FastStream, which no process imports
