@@ -1,7 +1,7 @@
 # The one list of commands. `make` or `make help` prints it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz telemetry telemetry-check format schemas lock clean
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz telemetry telemetry-check format schemas lock sbom compose-check chart-files chart-check cluster-check clean
 
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # Options of `make up` and `make demo`, read from the environment by the stack runner.
 export ROUTERS NOTIFIERS TICKETING_WORKERS SLACK_TRANSPORT TELEGRAM_TRANSPORT TRACES FRESH
 MUTANTS ?= no-offset-fence early-acknowledgement no-read-back two-relays commit-before-state loose-tongue
-LOCKED := ingest router ticketing notifier cli sandbox fuzz
+LOCKED := ingest router ticketing notifier cli simulation sandbox fuzz
 SOURCES := $(wildcard contracts chassis services cli sandbox tests bench chaos deploy)
 
 help: ## print this list
@@ -86,8 +86,17 @@ fuzz: .venv/installed-dev .venv/installed-fuzz ## fuzz parsers, codec and conver
 	@for target in $(or $(TARGETS),slack_payload telegram_update record headers slack_text reply); do \
 		$(PY) -m tests.fuzz $$target $(if $(EXECUTIONS),-runs=$(EXECUTIONS)) $(if $(SECONDS)$(EXECUTIONS),,-max_total_time=60) $(if $(SECONDS),-max_total_time=$(SECONDS)) || exit 1; done
 
+chart-check: .venv/installed-dev ## check the Helm chart: lint, render, validate, policies, tests (makes helm and validators first)
+	@deploy/verify-chart
+
+cluster-check: .venv/installed-dev ## install the chart into a real control plane with simulated nodes (makes Kubernetes first)
+	@deploy/verify-cluster
+
 bench: .venv/installed-dev ## measure throughput, latency, CPU and memory against the floor; writes bench/results.json
 	@$(PY) -m bench $(ARGS)
+
+compose-check: .venv/installed-dev ## build every image and run compose.yaml for real, under load (ARGS=--pull: on the real public images)
+	@deploy/verify-compose $(ARGS)
 
 telemetry-check: .venv/installed-dev ## rules, dashboards and alerts on a running stack with a real Prometheus (ARGS="--no-faults", "--picture FILE")
 	@deploy/verify-telemetry $(ARGS)
@@ -102,13 +111,20 @@ schemas: .venv/installed-dev ## write the JSON Schemas and the AsyncAPI document
 	@$(PY) -m contracts.schemas write
 	@$(PY) -m cli.asyncapi write
 
+chart-files: .venv/installed-dev ## write what the Helm chart takes from the code: topics, rights, settings, rules, dashboards
+	@PYTHONPATH=. $(PY) -m cli.chart write
+
 telemetry: .venv/installed-dev ## write rules of the objectives and dashboards, and the chart's copies of both
-	@$(PY) -m deploy.telemetry write $(wildcard deploy/helm/okno/files)
+	@$(PY) -m deploy.telemetry write
+	@PYTHONPATH=. $(PY) -m cli.chart write
 
 lock: .venv/installed-dev ## lock the newest fitting versions in requirements/*.txt (UPGRADE=1), hashes included
 	@compile() { name=$$1; shift; echo "requirements/$$name.txt"; .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) "$$@" requirements/$$name.in --output-file requirements/$$name.txt; }; \
 	compile dev && for name in $(LOCKED); do compile $$name --constraint requirements/dev.txt || exit 1; done
+
+sbom: .venv/installed-dev ## write what each image holds, from its lock, as CycloneDX into .okno/sbom (VERSION=1.2.3)
+	@$(PY) -m deploy.sbom $(if $(VERSION),--version $(VERSION))
 
 clean: ## remove caches and what the stack keeps in .okno (not while it is up)
 	@if [ -f .okno/processes.json ]; then echo "The stack is up, or was not stopped: make down first." >&2; exit 1; fi

@@ -245,11 +245,14 @@ class Nemesis:
         self._records.write("poison", topic=topic, offsets=written)
 
     async def recovered(self) -> float | None:
-        """Seconds until every process is ready and no more is under way than normal; None when it takes too long."""
+        """Seconds until every process is ready, the API takes changes, and no more is under way than normal.
+
+        None when it takes too long.
+        """
         began = told = time.monotonic()
         while (now := time.monotonic()) - began < self._patience:
             left = await self.under_way()
-            if left is not None and left.moving <= NORMAL and await self._all_ready():
+            if left is not None and left.moving <= NORMAL and await self._all_ready() and await self._takes_changes():
                 return round(time.monotonic() - began, 2)
             if now - told > TELL_SECONDS:
                 told = now
@@ -272,6 +275,11 @@ class Nemesis:
 
     async def _all_ready(self) -> bool:
         return all(await asyncio.gather(*(self._stack.ready(name) for name in PROCESSES)))
+
+    async def _takes_changes(self) -> bool:
+        """Whether the API gets as far as looking for the ticket of a change; there is none, so nothing changes."""
+        answer = await self._hands.api("POST", "/tickets/none/notes", {"text": "Is anybody there?"})
+        return answer.status == 404
 
     async def supervise(self) -> None:
         """Start what has ended by itself; runs until cancelled."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -15,6 +15,9 @@ from chassis import metrics
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 """What handlers and queries get: a connection inside a transaction."""
+
+Admit: TypeAlias = Callable[[Connection], Coroutine[Any, Any, None]]
+"""Looks at a new connection before it is used. What it raises reaches whoever asked for one."""
 
 ACQUIRE_SECONDS = 10.0
 
@@ -52,8 +55,12 @@ class Database:
         min_size: int = 1,
         max_size: int = 4,
         settings: Mapping[str, str] | None = None,
+        admit: Admit | None = None,
     ) -> Database:
-        """Raises asyncpg's and the system's connection errors. `settings` of the session go beside the usual ones."""
+        """Raises asyncpg's and the system's connection errors, and `admit`'s.
+
+        `settings` of the session go beside the usual ones.
+        """
         pool = await asyncpg.create_pool(
             dsn,
             min_size=min_size,
@@ -63,6 +70,7 @@ class Database:
             command_timeout=40,
             server_settings={**session_settings(schema, process), **(settings or {})},
             reset=_nothing_to_reset,
+            init=admit,
         )
         metrics.pool_connections.labels("open").set_function(pool.get_size)
         metrics.pool_connections.labels("idle").set_function(pool.get_idle_size)

@@ -63,8 +63,12 @@ class DeadLetter:
 
         With the record's time: offsets come again when a topic is made anew, or on another cluster.
         """
-        place = f"{self.consumer}:{self.origin_topic}:{self.origin_partition}:{self.origin_offset}"
-        return place if self.timestamp < 0 else f"{place}:{self.timestamp}"
+        return self.place if self.timestamp < 0 else f"{self.place}:{self.timestamp}"
+
+    @property
+    def place(self) -> str:
+        """The `id` that older versions know it by."""
+        return f"{self.consumer}:{self.origin_topic}:{self.origin_partition}:{self.origin_offset}"
 
 
 def header_of(headers: Sequence[Header], name: str) -> str:

@@ -70,8 +70,9 @@ def connection_options(settings: KafkaSettings) -> dict[str, Any]:
             "sasl_plain_password": None if password is None else password.get_secret_value(),
         }
     if settings.kafka_security_protocol.endswith("SSL"):
-        cafile = settings.kafka_ssl_cafile
-        options["ssl_context"] = ssl.create_default_context(cafile=None if cafile is None else str(cafile))
+        context = options["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+        if settings.kafka_ssl_certfile is not None:
+            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
     return options
 
 

@@ -40,7 +40,7 @@ class PublishedAhead(PositionRefused):
 def by_version(table: str, column: str, attribute: str) -> Missing:
     """For records of things with gapless versions: those of things that aren't in `table`, or not at that version yet.
 
-    `column` holds the thing's id, which a record has as `attribute`.
+    `table` may be a query in brackets. `column` holds the thing's id, which a record has as `attribute`.
     """
     query = f"""
 SELECT a.record_id FROM unnest($1::text[], $2::text[], $3::bigint[]) AS a (record_id, id, version)

@@ -196,17 +196,26 @@ async def letters_since(
 ) -> dict[TopicPartition, dict[int, DeadLetter]]:
     """By the offsets of their records: dead letters that a consumer wrote after the state that its database has.
 
-    These records had no effect; a replayed one comes again, as a record of its own.
+    These records had no effect; a replayed one comes again, as a record of its own. Offsets come again too, when a
+    topic is made anew: a letter whose record isn't the one at its offset is left out.
     """
-    since: dict[TopicPartition, dict[int, DeadLetter]] = {tp: {} for tp in found}
+    since: dict[TopicPartition, dict[int, list[DeadLetter]]] = {tp: {} for tp in found}
     logs = await log.logs(sorted({dead_topic(tp.topic) for tp in found}))
     async for raws in log.read({tp: (one.start, one.end) for tp, one in logs.items()}):
         for raw in raws:
             letter = parse(raw.topic, raw.partition, raw.offset, raw.key, raw.value, raw.headers)
             tp = TopicPartition(letter.origin_topic, letter.origin_partition)
-            if letter.consumer == consumer and tp in found and letter.origin_offset >= found[tp].begin:
-                since[tp][letter.origin_offset] = letter
-    return since
+            if letter.consumer != consumer or tp not in found:
+                continue
+            if found[tp].begin <= letter.origin_offset < found[tp].log.end:
+                since[tp].setdefault(letter.origin_offset, []).append(letter)
+    spans = {tp: (min(letters), max(letters) + 1) for tp, letters in since.items() if letters}
+    async for raws in log.read(spans):
+        letters = since[TopicPartition(raws[0].topic, raws[0].partition)]
+        for raw in raws:
+            if raw.offset in letters:
+                letters[raw.offset] = [one for one in letters[raw.offset] if one.timestamp in (-1, raw.timestamp)]
+    return {tp: {at: ones[-1] for at, ones in letters.items() if ones} for tp, letters in since.items()}
 
 
 async def held_up(connection: Connection, consumer: str) -> list[str]:

@@ -165,6 +165,14 @@ class KafkaSettings(Settings):
         description="Certificates that sign the brokers' ones; default: the system's.",
         examples=["/etc/okno/kafka-ca.pem"],
     )
+    kafka_ssl_certfile: Path | None = Field(
+        None,
+        description="Certificate by which Okno shows the brokers who it is (mTLS), with those that sign it.",
+        examples=["/etc/okno/kafka.pem"],
+    )
+    kafka_ssl_keyfile: Path | None = Field(
+        None, description="Private key of that certificate, without a password.", examples=["/etc/okno/kafka.key"]
+    )
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod
@@ -177,14 +185,19 @@ class KafkaSettings(Settings):
         return ",".join(servers)
 
     def problems(self) -> Iterator[Problem]:
-        """A login needs a user and a password; a file of certificates must be there."""
+        """A login needs a user and a password, a certificate its key; files of certificates must be there."""
         yield from super().problems()
         if self.kafka_security_protocol.startswith("SASL_"):
             for name in ("kafka_sasl_username", "kafka_sasl_password"):
                 if getattr(self, name) is None:
                     yield name.upper(), f"is missing, KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs it"
-        if self.kafka_ssl_cafile is not None and not self.kafka_ssl_cafile.is_file():
-            yield "KAFKA_SSL_CAFILE", f"names a file that isn't there ({self.kafka_ssl_cafile})"
+        for name in ("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile"):
+            file = getattr(self, name)
+            if file is not None and not file.is_file():
+                yield name.upper(), f"names a file that isn't there ({file})"
+        if (self.kafka_ssl_certfile is None) != (self.kafka_ssl_keyfile is None):
+            missing = "KAFKA_SSL_KEYFILE" if self.kafka_ssl_keyfile is None else "KAFKA_SSL_CERTFILE"
+            yield missing, "is missing, a client certificate is a pair of files"
 
 
 class ParkingSettings(Settings):

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from cli.environment import optional
-from cli.processes import KINDS, SERVICES, migration_folders
+from cli.processes import KINDS, SERVICES, ProcessKind, migration_folders
 
 SECONDS = 10
 
@@ -58,7 +58,7 @@ def _settings() -> Finding:
 
     environ = _environment()
     lacking = []
-    for kind in KINDS.values():
+    for kind in filter(ProcessKind.present, KINDS.values()):
         try:
             read(kind.settings_class(), environ)
         except SettingsRefused as refused:

@@ -29,6 +29,10 @@ class ProcessKind:
     function: str
     service: str | None
 
+    def present(self) -> bool:
+        """Whether its code is here: an image has that of its own service only."""
+        return (ROOT / self.module.replace(".", "/")).with_suffix(".py").exists()
+
     def bootstrap(self) -> Callable[[Any], Awaitable[None]]:
         return getattr(import_module(self.module), self.function)  # type: ignore[no-any-return]
 

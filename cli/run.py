@@ -12,7 +12,9 @@ def main(arguments: list[str]) -> int:
         prog="okno run",
         description="Run one process in the foreground. Its settings come from the environment; SIGTERM stops it.",
     )
-    parser.add_argument("process", choices=sorted(KINDS), help="what to run")
+    parser.add_argument(
+        "process", choices=sorted(name for name, kind in KINDS.items() if kind.present()), help="what to run"
+    )
     parser.add_argument("--name", help="stable name, unique in its group (default: PROCESS_NAME, else the process)")
     chosen = parser.parse_args(arguments)
     kind = KINDS[chosen.process]

@@ -1,4 +1,4 @@
-"""Which files are generated, and where a chart takes its copies from."""
+"""Which files are generated."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ DEPLOY = Path(__file__).parents[1]
 RULES = DEPLOY / "prometheus"
 GRAFANA = DEPLOY / "grafana"
 RUNBOOKS = DEPLOY.parent / "docs" / "runbooks"
-COPIES = {"prometheus/*.yaml": "rules", "grafana/*.json": "dashboards"}
-"""What a chart includes, and in which folder of its files."""
 
 HEAD = "# Written by `make telemetry` from deploy/telemetry/slo.py: change it there.\n"
 

@@ -64,7 +64,7 @@ class Traffic:
             await self.clients.api("GET", "/tickets?limit=5")
             return
         channel = keys.slack_channel(self._channels[number % CHANNELS])
-        dialog = keys.telegram_channel(self.clients.bot_id, str(self._writer))
+        dialog = keys.telegram_channel(self.clients.doors.bot_id, str(self._writer))
         for key in (channel, dialog):
             for ticket in (await self.clients.tickets_in(key))[:1]:
                 await self.clients.api("POST", f"/tickets/{ticket['id']}/replies", {"text": f"answer {number}"})

@@ -19,7 +19,7 @@ from deploy.telemetry.faults import Fault, Faults, held_points
 from deploy.telemetry.picture import draw
 from deploy.telemetry.server import Prometheus, Refused
 from deploy.telemetry.traffic import Traffic
-from sandbox.scenarios.clients import Clients
+from sandbox.scenarios.clients import Clients, Doors
 from sandbox.stack.options import StackOptions
 from sandbox.stack.progress import Progress
 from sandbox.stack.stack import Stack
@@ -135,7 +135,7 @@ async def verify(options: argparse.Namespace, folder: Path) -> list[str]:
         extra_env={"notifier": IMPATIENT, **held_points(points)},
     )
     async with Stack(stack_options, progress=Progress()) as stack, httpx.AsyncClient(timeout=30) as http:
-        clients = Clients(http, stack.info)
+        clients = Clients(http, Doors.of_stack(stack.info))
         targets = {name: url for name, url in stack.info.metrics.items() if name != "sandbox"}
         prometheus = Prometheus(folder, targets, speed=SPEED, scrape=SCRAPE_SECONDS)
         async with prometheus, Traffic(clients).running():

@@ -7,9 +7,46 @@ from urllib.parse import quote
 import httpx
 
 from contracts import keys
+from sandbox.slack.identity import Identity
 from sandbox.stack.info import StackInfo
+from sandbox.telegram.world import BotIdentity
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Where a scenario gets in: base URLs, and our bot's ids in Telegram (`bot_id`) and Slack (`bot_user_id`)."""
+
+    control: str
+    traces: str
+    api: str
+    token: str | None
+    bot_id: str
+    bot_user_id: str
+
+    @classmethod
+    def of_stack(cls, info: StackInfo) -> "Doors":
+        return cls(
+            control=info.sandbox.control_url,
+            traces=info.sandbox.traces_url,
+            api=info.ticketing_api.url,
+            token=info.ticketing_api.token,
+            bot_id=info.telegram.bot_token.partition(":")[0],
+            bot_user_id=info.slack.bot_user_id,
+        )
+
+    @classmethod
+    def of_sandbox(cls, url: str) -> "Doors":
+        """All by the sandbox's address: it passes on what is for the API, and adds the token."""
+        return cls(
+            control=f"{url}/control",
+            traces=f"{url}/traces",
+            api=f"{url}/tickets",
+            token=None,
+            bot_id=str(BotIdentity().id),
+            bot_user_id=Identity().bot_user_id,
+        )
 
 
 class Refused(Exception):
@@ -34,13 +71,12 @@ class Written:
 class Clients:
     """`http` is shared; every call raises Refused for an answer that is no success."""
 
-    def __init__(self, http: httpx.AsyncClient, info: StackInfo) -> None:
+    def __init__(self, http: httpx.AsyncClient, doors: Doors) -> None:
         self._http = http
-        self.info = info
-        self.bot_id = info.telegram.bot_token.partition(":")[0]
-        self._slack = f"{info.sandbox.control_url}/slack"
-        self._telegram = f"{info.sandbox.control_url}/telegram"
-        self._api = f"{info.ticketing_api.url}/v1"
+        self.doors = doors
+        self._slack = f"{doors.control}/slack"
+        self._telegram = f"{doors.control}/telegram"
+        self._api = f"{doors.api}/v1"
 
     async def slack(self, method: str, path: str, body: Json | None = None) -> Json:
         return await self._call(method, self._slack + path, body)
@@ -49,12 +85,12 @@ class Clients:
         return await self._call(method, self._telegram + path, body)
 
     async def api(self, method: str, path: str, body: Json | None = None, **headers: str) -> Json:
-        token = {"Authorization": f"Bearer {self.info.ticketing_api.token}"}
+        token = {"Authorization": f"Bearer {self.doors.token}"} if self.doors.token else {}
         return await self._call(method, self._api + path, body, {**token, **headers})
 
     async def trace(self, trace_id: str) -> list[Json]:
         """The spans of a trace that have arrived so far."""
-        response = await self._http.get(f"{self.info.sandbox.traces_url}/{trace_id}")
+        response = await self._http.get(f"{self.doors.traces}/{trace_id}")
         return list(response.json()["spans"]) if response.is_success else []
 
     async def tickets_in(self, channel_key: str) -> list[Json]:

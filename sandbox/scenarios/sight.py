@@ -28,7 +28,7 @@ async def _ticket(see: SeeTicket, cast: Cast, clients: Clients) -> str | None:
 
 async def _find(written: Written, clients: Clients) -> tuple[Json | None, list[Json], Json | None]:
     """The ticket that has the message, all its messages but notes, and the message."""
-    key = written.key(clients.bot_id)
+    key = written.key(clients.doors.bot_id)
     for ticket in await clients.tickets_in(keys.channel_of_message(key)):
         messages = [one for one in await clients.messages_of(ticket["id"]) if not one.get("internal")]
         for message in messages:
@@ -81,7 +81,7 @@ async def _chat(see: SeeChat, cast: Cast, clients: Clients) -> str | None:
             return f"the message {see.thread!r} was never written"
         listed = await clients.slack("GET", f"/channels/{root.channel}/messages?thread_ts={root.id}")
         messages = [one for one in listed["messages"] if not one.get("deleted")]
-        ours = [one for one in messages if one["user"] == clients.info.slack.bot_user_id]
+        ours = [one for one in messages if one["user"] == clients.doors.bot_user_id]
         texts = [one["plain"] for one in ours]
     else:
         listed = await clients.telegram("GET", f"/chats/{cast.dialog(str(see.dialog))}/messages")

@@ -22,8 +22,12 @@ async def prepare(addresses: Addresses, progress: Progress) -> str:
     env = common_environment(addresses)
     with progress.step("Topics and schemas: applying"):
         await asyncio.gather(okno(env, "topics", "apply"), okno(env, "migrate"))
-        said = await okno(env, "tokens", "create", "stack", "--role", "admin")
-    token = _TOKEN.search(said)
+        return await admin_token(env, "stack")
+
+
+async def admin_token(env: Mapping[str, str], name: str) -> str:
+    """A new admin token; the schemas are there."""
+    token = _TOKEN.search(await okno(env, "tokens", "create", name, "--role", "admin"))
     if token is None:
         raise StackError("`okno tokens create` printed no token")
     return token[0]

@@ -4,8 +4,6 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-import aiohttp
-
 from chassis.batches import Outcome
 from chassis.consumer import Consumer
 from chassis.database import Database
@@ -57,6 +55,8 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
 
 async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -> None:
     """Telegram's updates by webhook or long polling to `chat.events.v1`."""
+    import aiohttp
+
     from services.ingest.telegram.calls import TelegramCalls
     from services.ingest.telegram.parse import Bot, parse
     from services.ingest.telegram.polling import Polling
@@ -90,6 +90,7 @@ async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -
 
 async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> None:
     """Profiles, thread history and backfill, outside the acknowledgement path."""
+    import aiohttp
     from slack_sdk.web.async_client import AsyncWebClient
 
     from services.ingest.telegram.calls import TelegramCalls

@@ -18,6 +18,7 @@ from contracts.keys import Platform
 from services.notifier import retention
 from services.notifier.dispatch import Dispatcher
 from services.notifier.handle import handle
+from services.notifier.ledger.forgotten import VERSIONS
 from services.notifier.limits import ChannelLimits
 from services.notifier.outcomes import Sender
 from services.notifier.settings import NotifierSettings
@@ -29,7 +30,7 @@ FOLDERS = [migrations.CHASSIS, ("notifier", MIGRATIONS)]
 CONSUMER = "notifier"
 TOPIC = "chat.replies.v1"
 RECEIPTS = "chat.receipts.v1"
-missing_receipts = published.by_version("deliveries", "delivery_id", "delivery_id")
+missing_receipts = published.by_version(VERSIONS, "delivery_id", "delivery_id")
 LOOP_LIMIT_SECONDS = 60
 
 FAULT_POINTS: dict[str, str] = {

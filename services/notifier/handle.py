@@ -39,20 +39,25 @@ async def handle(records: Sequence[Record], connection: Connection) -> None:
             if data.moved_to is not None:
                 moved[data.channel_key] = data.moved_to
             fresh.discard(data.instruction_id)
-            refused += _apply(entries, record, data, at + timedelta(microseconds=number))  # order survives sorting
+            now = at + timedelta(microseconds=number)  # order survives sorting
+            if not _apply(entries, record, data, now):
+                refused.append(await forgotten.end(connection, data, _traceparent(record), now))
     await aliases.learn(connection, moved)
     await store.write(connection, entries.values())
     await receipts.write(connection, entries.values(), refused)
 
 
-def _apply(entries: dict[str, Entry], record: Record, data: ReplyInstruction, at: datetime) -> list[Receipt]:
-    """The receipt of what came too late for the ledger."""
-    traceparent = record.envelope.traceparent if record.envelope is not None else None
+def _apply(entries: dict[str, Entry], record: Record, data: ReplyInstruction, at: datetime) -> bool:
+    """False where it is about a delivery that the ledger doesn't have."""
     entry = entries.get(data.delivery_id)
     if entry is not None:
-        instructions.apply(entry, data, traceparent, at)
+        instructions.apply(entry, data, _traceparent(record), at)
     elif isinstance(data, PostReply):
-        entries[data.delivery_id] = instructions.opened(data, record.partition, traceparent, at)
+        entries[data.delivery_id] = instructions.opened(data, record.partition, _traceparent(record), at)
     else:
-        return [forgotten.ended(data, traceparent, at)]
-    return []
+        return False
+    return True
+
+
+def _traceparent(record: Record) -> str | None:
+    return None if record.envelope is None else record.envelope.traceparent

@@ -2,7 +2,8 @@
 
 `chat.receipts` are folded to their end, and the instructions that the ledger doesn't have are taken in; none is
 carried out by that. A post without a receipt that ends it was possibly sent, whether the ledger had it or not: it is
-never posted blindly. A Slack post is read back by its metadata, a Telegram post becomes `unknown`.
+never posted blindly. A Slack post is read back by its metadata, a Telegram post becomes `unknown`. What was put aside
+since had no effect and gets none.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from contracts.chat_replies_v1 import ReplyInstruction
 from contracts.codec import ContractError, Envelope, decode
 from contracts.keys import ChannelKey
 from services.notifier.handle import CLAIM, NOW
-from services.notifier.ledger import aliases, store
+from services.notifier.ledger import aliases, forgotten, store
 from services.notifier.ledger.entry import Entry
 from services.notifier.ledger.restoring import Fate, Told, instructed, settled
 
@@ -35,10 +36,10 @@ NOT_CARRIED = (
     "in no topic: receipts that were committed and not yet published; what they told is found out again or `unknown`",
 )
 
-_KNOWN = """
-SELECT d.delivery_id, d.version, o.state FROM deliveries d
-  JOIN operations o ON o.delivery_id = d.delivery_id AND o.kind = 'post'
- WHERE d.delivery_id = ANY($1::text[])"""
+_KNOWN = f"""
+SELECT d.delivery_id, d.version, o.state FROM {forgotten.VERSIONS} d
+  LEFT JOIN operations o ON o.delivery_id = d.delivery_id AND o.kind = 'post'
+ WHERE d.delivery_id = ANY($1::text[])"""  # noqa: S608 - put together from constants of the code
 _ACTIVE = "SELECT delivery_id FROM operations WHERE kind = 'post' AND state IN ('queued', 'sending')"
 _TO_COME = """
 SELECT state, count(*) AS posts FROM operations WHERE kind = 'post' AND state IN ('queued', 'sending') GROUP BY state"""
@@ -81,7 +82,7 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
         await _read_instructions(connection, log, found, told, tell)
         recovery = await _write(connection, told, tell)
         await restoring.settle(connection, CONSUMER, found, {tp: place.log.end for tp, place in found.items()})
-        for tp, one in (await log.logs([RECEIPTS])).items():  # of some the delivery is past retention: no sign any more
+        for tp, one in (await log.logs([RECEIPTS])).items():  # all of them are in the ledger now
             await positions.accept(
                 connection, PUBLISHED, tp, next_offset=one.end, cluster_id=one.cluster_id, group_offset=None
             )
@@ -115,7 +116,7 @@ async def _fold_receipts(connection: Connection, log: LogReader, told: _Log, tel
         receipts = [one.data for one in filter(None, map(_decoded, raws)) if isinstance(one.data, DeliveryChanged)]
         new = {one.delivery_id for one in receipts} - told.fates.keys()
         rows = await connection.fetch(_KNOWN, list(new))
-        known = {row["delivery_id"]: Fate(row["version"], DeliveryState(row["state"])) for row in rows}
+        known = {row["delivery_id"]: Fate(row["version"], row["state"] and DeliveryState(row["state"])) for row in rows}
         for receipt in receipts:
             fate = told.fates.get(receipt.delivery_id) or known.setdefault(receipt.delivery_id, Fate(0))
             if receipt.version > fate.version:
@@ -129,12 +130,18 @@ async def _read_instructions(
     connection: Connection, log: LogReader, found: dict[TopicPartition, Place], told: _Log, tell: Tell
 ) -> None:
     moved: dict[ChannelKey, ChannelKey] = {}
+    aside = await restoring.letters_since(log, CONSUMER, found)
+    for letters in aside.values():
+        await parking.put_back(connection, CONSUMER, letters.values())
     async for raws in log.read({tp: (place.begin, place.log.end) for tp, place in found.items()}):
         await parking.release_told(connection, CONSUMER, raws)
+        letters = aside[TopicPartition(raws[0].topic, raws[0].partition)]
         given = [
             (raw.partition, one, one.data)
             for raw in raws
-            if (one := _decoded(raw)) is not None and isinstance(one.data, ReplyInstruction)
+            if raw.offset not in letters
+            and (one := _decoded(raw)) is not None
+            and isinstance(one.data, ReplyInstruction)
         ]
         rows = await connection.fetch(CLAIM, sorted({data.instruction_id for _, _, data in given}))
         fresh = {row["instruction_id"] for row in rows}
@@ -157,7 +164,8 @@ async def _write(connection: Connection, told: _Log, tell: Tell) -> Recovery:
     active = [row["delivery_id"] for row in await connection.fetch(_ACTIVE)]
     concerned = list(dict.fromkeys([*active, *per_delivery, *told.fates]))
     later = at + timedelta(microseconds=len(told.given))
-    orphans = doubts = written = 0
+    doubts = written = 0
+    orphans: list[str] = []
     for begin in range(0, len(concerned), PORTION):
         portion = concerned[begin : begin + PORTION]
         entries: dict[str, Entry] = await store.lock(connection, portion)
@@ -170,7 +178,7 @@ async def _write(connection: Connection, told: _Log, tell: Tell) -> Recovery:
                     partition=partition, traceparent=envelope.traceparent, at=at + timedelta(microseconds=number),
                 )  # fmt: skip
             if entry is None:
-                orphans += 1
+                orphans.append(delivery_id)
                 continue
             entries[delivery_id] = entry
             shown[delivery_id] = settled(entry, said, told.fates.get(delivery_id) or Fate(entry.version), later)
@@ -178,6 +186,7 @@ async def _write(connection: Connection, told: _Log, tell: Tell) -> Recovery:
         doubts += sum(one.post.state is DeliveryState.SENDING for one in entries.values())
         written += len(entries)
         tell(f"notifier: {written} of {len(concerned)} deliveries")
+    await forgotten.keep(connection, {one: told.fates[one].version for one in orphans if one in told.fates})
     recovery = Recovery(
         [
             f"{written} deliveries, {len(told.given)} instructions",
@@ -185,7 +194,7 @@ async def _write(connection: Connection, told: _Log, tell: Tell) -> Recovery:
         ]
     )
     if orphans:
-        recovery.lost.append(f"{orphans} deliveries whose first instruction is past retention: they can't be changed")
+        recovery.lost.append(f"{len(orphans)} deliveries whose instruction is past retention: they can't be changed")
     return recovery
 
 

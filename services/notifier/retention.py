@@ -36,6 +36,7 @@ def rules(settings: NotifierSettings, consumers: Mapping[str, Sequence[str]]) ->
     return [
         by_age("instructions", "applied_at", timedelta(days=settings.retain_instructions_days)),
         Rule("deliveries", _DELIVERIES, timedelta(days=settings.retain_ledger_days)),
+        by_age("forgotten", "at", timedelta(days=settings.retain_instructions_days)),
         by_age("buckets", "full_at", BUCKETS, only="held_until < $1"),
         *leftovers(consumers),
     ]

@@ -8,13 +8,13 @@ from chassis import migrations
 from chassis.batches import Outcome
 from chassis.clock import SystemClock
 from chassis.consumer import Consumer
-from chassis.database import BY_KEY, Database
+from chassis.database import BY_KEY, Admit, Database
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
 from chassis.pruning import Pruner
 from chassis.relay import Relay
 from services.ticketing import retention
-from services.ticketing.comparing import Comparing
+from services.ticketing.comparing import Comparing, admit
 from services.ticketing.dead_letter_gauges import DeadLetterGauges
 from services.ticketing.settings import TicketingApiSettings, TicketingWorkerSettings
 from services.ticketing.store.dead_letters import Room
@@ -30,11 +30,13 @@ from services.ticketing.worker import (
 SCHEMA = "ticketing"
 MIGRATIONS = [migrations.CHASSIS, (SCHEMA, Path(__file__).parent / "migrations")]
 API_CONNECTIONS = 8
+WORKER_CONNECTIONS = 5
 LOOP_LIMIT_SECONDS = 60
 DEAD_FETCH_WAIT_MS = 1000
 """Dead letters are rare and their topics many: each empty fetch costs the broker a look at 120 partitions."""
 
 FAULT_POINTS: dict[str, str] = {
+    "ticketing.compares": "A worker is about to look whether the database was compared with the log.",
     "ticketing.receipts_applied": "Receipts are applied in memory, nothing of the batch is written.",
     "ticketing-api.handled": "A request's changes are written, its transaction isn't committed.",
     "ticketing-api.committed": "A request's transaction is committed, its answer isn't sent.",
@@ -56,11 +58,12 @@ async def run_ticketing_api(process: ProcessContext[TicketingApiSettings]) -> No
 async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings]) -> None:
     """Applies commands, receipts and profiles, keeps the dead letters, and publishes the schema's outbox."""
     settings = process.settings
-    database = await _connect(process, settings.database_url.get_secret_value(), 5, BY_KEY)
-    process.add_readiness("database", database.reachable)
-    comparing = Comparing(database, settings)
+    dsn = settings.database_url.get_secret_value()
+    comparing = Comparing(await _connect(process, dsn, 1, BY_KEY), settings)
     await comparing.compare()
+    database = await _connect(process, dsn, WORKER_CONNECTIONS, BY_KEY, admit)
     process.spawn("comparing", comparing.run())
+    process.add_readiness("database", database.reachable)
     producer = make_producer(settings)
     await producer.start()
     process.defer(producer.stop)
@@ -105,9 +108,15 @@ async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings])
 
 
 async def _connect(
-    process: ProcessContext[Any], dsn: str, connections: int, settings: Mapping[str, str] | None = None
+    process: ProcessContext[Any],
+    dsn: str,
+    connections: int,
+    settings: Mapping[str, str] | None = None,
+    admit: Admit | None = None,
 ) -> Database:
-    database = await Database.connect(dsn, schema=SCHEMA, process=process.name, max_size=connections, settings=settings)
+    database = await Database.connect(
+        dsn, schema=SCHEMA, process=process.name, max_size=connections, settings=settings, admit=admit
+    )
     process.defer(database.close)
     await migrations.check_schema(database, MIGRATIONS)
     return database

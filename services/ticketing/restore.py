@@ -198,14 +198,29 @@ def _decoded(record: Raw) -> Envelope[RecordModel] | None:
 async def _fold_desk(connection: Connection, log: LogReader, recovery: Recovery) -> None:
     logs = await log.logs([STAFF, POLICY])
     people = rules = 0
+    read: dict[str, int] = {}
+    dropped: list[str] = []
     async for records in log.read({tp: (one.start, one.end) for tp, one in logs.items()}):
         for envelope in filter(None, map(_decoded, records)):
-            if isinstance(envelope.data, StaffIdentity):
-                people += await agents.restore_identity(connection, envelope.data)
-            elif isinstance(envelope.data, PolicyPublished):
-                rules += await policies.restore_policy(connection, envelope.data)
+            said = envelope.data
+            if not isinstance(said, StaffIdentity | PolicyPublished) or said.version <= read.get(said.record_key, 0):
+                continue  # routers take the first that the log has of a version
+            read[said.record_key] = said.version
+            if isinstance(said, StaffIdentity):
+                gave_way = await agents.restore_identity(connection, said)
+                people += gave_way is not None
+            else:
+                gave_way = await policies.restore_policy(connection, said)
+                rules += gave_way is not None
+            dropped += gave_way or []
     await agents.drop_outdated(connection)
     await policies.drop_outdated(connection)
+    if dropped:
+        recovery.lost.append(
+            f"{len(dropped)} changes of the desk or the policy that were written to this database after it was set "
+            "back, in versions that the log has otherwise. The log wins:"
+        )
+        recovery.lost += dropped
     recovery.recovered.append(f"{people} changes of chat identities of the desk, {rules} versions of the policy")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from sandbox.scenarios.cast import assemble
-from sandbox.scenarios.clients import Clients
+from sandbox.scenarios.clients import Clients, Doors
 from sandbox.scenarios.model import Scenario
 from sandbox.scenarios.play import play
 from sandbox.stack.stack import Stack
@@ -70,7 +70,7 @@ async def okno(stack: Stack, *arguments: str, **env: str) -> Said:
 
 async def test_a_ticket_is_listed_shown_and_answered(stack: Stack) -> None:
     async with httpx.AsyncClient() as http:
-        clients = Clients(http, stack.info)
+        clients = Clients(http, Doors.of_stack(stack.info))
         cast = await play(STORY, clients, _silent)
         ticket, question = cast.tickets["ticket"], cast.messages["question"]
         listed = await okno(stack, "tickets", "list", "--platform", "slack")
@@ -87,7 +87,7 @@ async def test_a_ticket_is_listed_shown_and_answered(stack: Stack) -> None:
 
 async def test_a_tickets_journeys_are_told_with_all_their_waits(stack: Stack) -> None:
     async with httpx.AsyncClient() as http:
-        clients = Clients(http, stack.info)
+        clients = Clients(http, Doors.of_stack(stack.info))
         cast = await play(STORY, clients, _silent)
         ticket = cast.tickets["ticket"]
         assert (await okno(stack, "tickets", "reply", ticket, "Here it is")).code == 0
@@ -169,7 +169,7 @@ async def test_tokens_are_made_listed_and_revoked(stack: Stack) -> None:
 
 async def test_paused_deliveries_wait_and_go_on(stack: Stack) -> None:
     async with httpx.AsyncClient() as http:
-        clients = Clients(http, stack.info)
+        clients = Clients(http, Doors.of_stack(stack.info))
         cast = await play(STORY, clients, _silent)
         ticket, question = cast.tickets["ticket"], cast.messages["question"]
         channel = f"slack:{question.channel}"
@@ -201,7 +201,7 @@ async def test_without_a_stack_the_command_says_what_to_do(stack: Stack) -> None
 
 async def test_a_cast_is_fresh_for_each_playing(stack: Stack) -> None:
     async with httpx.AsyncClient() as http:
-        clients = Clients(http, stack.info)
+        clients = Clients(http, Doors.of_stack(stack.info))
         first, second = await assemble(STORY, clients), await assemble(STORY, clients)
     assert first.channels != second.channels
     assert first.users != second.users

@@ -32,12 +32,12 @@ async def _talk_on(talks: list[Talk], gone: asyncio.Event, back: asyncio.Event) 
 async def _slack_webhook(town: Town, body: dict[str, object]) -> int:
     """Post a signed webhook as Slack does; the status of the answer."""
     raw, now = orjson.dumps(body), str(int(time.time()))
-    secret = town.clients.info.slack.signing_secret.encode()
+    secret = town.stack.info.slack.signing_secret.encode()
     signature = "v0=" + hmac.new(secret, b"v0:" + now.encode() + b":" + raw, hashlib.sha256).hexdigest()
     headers = {
         "content-type": "application/json", "x-slack-request-timestamp": now, "x-slack-signature": signature,
     }  # fmt: skip
-    return (await town.http.post(town.clients.info.slack.events_url, content=raw, headers=headers)).status_code
+    return (await town.http.post(town.stack.info.slack.events_url, content=raw, headers=headers)).status_code
 
 
 def _message_event(talk: Talk, ts: str) -> dict[str, object]:
@@ -48,7 +48,7 @@ def _message_event(talk: Talk, ts: str) -> dict[str, object]:
         "ts": ts, "event_ts": ts,
     }  # fmt: skip
     return {
-        "type": "event_callback", "team_id": talk.town.clients.info.slack.team_id, "api_app_id": "A0SANDBOX",
+        "type": "event_callback", "team_id": talk.town.stack.info.slack.team_id, "api_app_id": "A0SANDBOX",
         "event_id": "Ev0", "event_time": int(float(ts)), "event": event, "authorizations": [],
     }  # fmt: skip
 

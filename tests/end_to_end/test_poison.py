@@ -224,7 +224,7 @@ async def test_every_topic_that_is_read_has_its_test_here() -> None:
 
 
 async def _okno(town: Town, *arguments: str) -> str:
-    info = town.clients.info.ticketing_api
+    info = town.stack.info.ticketing_api
     env = dict(town.stack.process("router-0").launch.env) | {"OKNO_API_URL": info.url, "OKNO_API_TOKEN": info.token}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cli", *arguments, cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE,

@@ -70,7 +70,7 @@ async def test_an_edit_and_a_deletion_that_overtake_their_message_on_slack(town:
 
 async def telegram_webhook(town: Town, update: dict[str, Any]) -> None:
     """Post an update as Telegram does."""
-    telegram = town.clients.info.telegram
+    telegram = town.stack.info.telegram
     headers = {"x-telegram-bot-api-secret-token": telegram.secret_token}
     answer = await town.http.post(telegram.webhook_url, json=update, headers=headers)
     assert answer.status_code == 200

@@ -8,7 +8,6 @@ where history was read completely, from before it on, and doesn't show it.
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from chassis import metrics, outbox
 from chassis.database import Connection, Database
@@ -123,6 +122,7 @@ class Backfill:
             async with self._database.transaction() as connection:
                 await jobs.go_on(connection, job)
                 if await readings.advance(connection, reading, Stage.THREADS):
+                    await self._from_invitation(connection, reading)
                     await readings.end_threads(connection, reading)
 
     async def _history(self, job: Job, reading: Reading) -> None:
@@ -136,24 +136,27 @@ class Backfill:
             await jobs.go_on(connection, job)
             if not await readings.advance(connection, reading, stage, cursor=page.cursor, lowest=lowest):
                 return
-            reading = await self._from_invitation(connection, reading, page, envelope)
+            reading = await readings.member(connection, reading, *history.member(page.messages, envelope))
             await self._compare(connection, reading, found)
             threads = history.threads(page.messages, reading.since, reading.oldest)
             await readings.add_threads(connection, reading, threads)
             if stage is Stage.PROBE:
+                await self._from_invitation(connection, reading)
                 await readings.add_known_threads(connection, reading, ordinal_at(reading.oldest))
         await fault_point("backfill.kept")
 
-    async def _from_invitation(
-        self, connection: Connection, reading: Reading, page: Page, envelope: dict[str, Any]
-    ) -> Reading:
-        """What was said before we were invited wasn't said to us. Who heard of it before had been invited before."""
-        invited = None if reading.asked else history.invited(page.messages, envelope)
-        if invited is None or invited <= reading.since:
-            return reading
-        if await known.knows_before(connection, reading.channel.key, ordinal_at(invited)):
-            return reading
-        return await readings.not_before(connection, reading, invited)
+    async def _from_invitation(self, connection: Connection, reading: Reading) -> None:
+        """What was said before we were first invited wasn't said to us: all pages are read, or no more can be.
+
+        Who left before had been invited before, and so had who heard of it before.
+        """
+        joined = reading.joined
+        if reading.asked or joined is None or joined <= ordinal_at(reading.since):
+            return
+        if reading.parted is not None and reading.parted < joined:
+            return
+        if not await known.knows_before(connection, reading.channel.key, joined):
+            await readings.not_before(connection, reading, joined)
 
     async def _probe(self, job: Job, reading: Reading) -> None:
         """The history is complete. What was there before and isn't any more was deleted; but of what is older than all

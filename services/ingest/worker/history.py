@@ -7,17 +7,19 @@ as a post and as an edit: whichever of the two is known already is nothing new t
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from contracts import keys
 from contracts.chat import Channel
-from contracts.chat_events_v1 import ChatEvent, MessageDeleted, MessageEdited, MessagePosted
+from contracts.chat_events_v1 import MessageDeleted, MessageEdited, MessagePosted
 from contracts.keys import MessageKey
 from services.ingest.slack.parse import parse
-from services.ingest.worker.known import Known, content_of, is_ts, ordinal_at, time_at
+from services.ingest.worker.known import Known, content_of, is_ts, ordinal_at
 
 Json = dict[str, Any]
+MessageEvent: TypeAlias = MessagePosted | MessageEdited | MessageDeleted
 _JOINS = frozenset({"channel_join", "group_join"})
+_LEAVES = frozenset({"channel_leave", "group_leave"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,12 @@ class Find:
 
     ordinal: int
     rank: int
-    event: ChatEvent
+    event: MessageEvent
+
+    @property
+    def message(self) -> int:
+        """The ordinal of the message that the event is about."""
+        return keys.ordinal(self.event.message_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Shown:
     """A message as history shows it. `events` are its post and its last edit, or the deletion of a root."""
 
     key: MessageKey
-    events: tuple[ChatEvent, ...]
+    events: tuple[MessageEvent, ...]
 
 
 def shown(message: Json, envelope: Json, channel: Channel, read_at: datetime) -> Shown:
@@ -92,7 +99,7 @@ def unknown(shown: Shown, known: Known | None, since: datetime) -> list[Find]:
     return finds
 
 
-def find(event: ChatEvent) -> Find:
+def find(event: MessageEvent) -> Find:
     at = ordinal_at(event.occurred_at)
     if isinstance(event, MessageEdited):
         return Find(max(at, keys.ordinal(event.message_key)), 1, event)
@@ -124,19 +131,19 @@ def threads(messages: Iterable[Json], since: datetime, oldest: datetime) -> list
     return [Thread(ts, urgent) for ts, urgent in found.items()]
 
 
-def invited(messages: Iterable[Json], envelope: Json) -> datetime | None:
-    """When we joined the channel, where a page shows it; the first time, if several.
+def member(messages: Iterable[Json], envelope: Json) -> tuple[int | None, int | None]:
+    """The ordinals of when we first joined the channel and first left it, where a page shows it.
 
-    Slack writes it as a message of the one who joined ("channel_join"; in private channels also "group_join").
+    Slack writes it as a message of the one who joined or left ("channel_join", "channel_leave"; in private channels
+    also "group_join", "group_leave").
     """
     ours = {one["user_id"] for one in envelope["authorizations"]}
-    joined = [
-        _ordinal(message.get("ts"))
-        for message in messages
-        if message.get("subtype") in _JOINS and message.get("user") in ours
-    ]
-    at = min((one for one in joined if one), default=None)
-    return None if at is None else time_at(at)
+    own = [one for one in messages if one.get("user") in ours]
+    joined, parted = (
+        min((at for one in own if one.get("subtype") in subtypes and (at := _ordinal(one.get("ts")))), default=None)
+        for subtypes in (_JOINS, _LEAVES)
+    )
+    return joined, parted
 
 
 def lowest(messages: Iterable[Json], before: int | None) -> int | None:

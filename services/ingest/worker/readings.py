@@ -13,18 +13,23 @@ from contracts.chat_events_v1 import ChatEvent
 from contracts.keys import ChannelKey
 from contracts.topics import MODELS
 from services.ingest.worker.history import Find, Thread
+from services.ingest.worker.known import time_at
 
 BEGIN = """
 INSERT INTO readings AS r (channel_key, channel, since, oldest, asked) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (channel_key) DO UPDATE SET
     number = nextval('reading_numbers'), step = r.step + 1, started_at = clock_timestamp(), stage = 'history',
-    cursor = NULL, lowest = NULL, asked = r.asked OR excluded.asked,
+    cursor = NULL, lowest = NULL, joined = NULL, parted = NULL, asked = r.asked OR excluded.asked,
     since = least(r.since, excluded.since), oldest = least(r.oldest, excluded.oldest)
 """
 LOAD = "SELECT * FROM readings WHERE channel_key = $1"
 ADVANCE = """
 UPDATE readings SET step = step + 1, stage = $4, cursor = $5, lowest = $6
 WHERE channel_key = $1 AND number = $2 AND step = $3 RETURNING true
+"""
+MEMBER = """
+UPDATE readings SET joined = least(joined, $2), parted = least(parted, $3) WHERE channel_key = $1
+RETURNING joined, parted
 """
 SINCE = "UPDATE readings SET since = $2 WHERE channel_key = $1"
 HELD = "SELECT true FROM readings WHERE channel_key = $1 AND number = $2 AND step = $3 FOR UPDATE"
@@ -54,10 +59,11 @@ END_THREAD = "DELETE FROM reading_threads WHERE channel_key = $1 AND thread = $2
 END_THREADS = "DELETE FROM reading_threads WHERE channel_key = $1"
 
 KEEP = """
-INSERT INTO reading_finds (channel_key, event_id, ordinal, rank, type, event)
-SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::smallint[], $5::text[], $6::text[])
+INSERT INTO reading_finds (channel_key, event_id, ordinal, rank, type, event, message)
+SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::smallint[], $5::text[], $6::text[], $7::bigint[])
 ON CONFLICT (channel_key, event_id) DO NOTHING
 """
+DROP = "DELETE FROM reading_finds WHERE channel_key = $1 AND message < $2"
 TAKE = """
 WITH taken AS (
     DELETE FROM reading_finds WHERE (channel_key, event_id) IN (
@@ -78,7 +84,7 @@ class Stage(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Posts from `since` on are published; edits and deletions are looked for back to `oldest`. `lowest` is the ordinal
-    of the oldest message that was shown.
+    of the oldest message that was shown, `joined` and `parted` those of our first coming and first leaving.
     """
 
     channel: Channel
@@ -94,6 +100,8 @@ class Reading:
     edits: int
     deletions: int
     asked: bool = False
+    joined: int | None = None
+    parted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,8 @@ async def load(connection: Connection, channel: ChannelKey) -> Reading | None:
         row["edits"],
         row["deletions"],
         row["asked"],
+        row["joined"],
+        row["parted"],
     )
 
 
@@ -146,10 +156,16 @@ async def advance(
     )
 
 
-async def not_before(connection: Connection, reading: Reading, since: datetime) -> Reading:
-    """The reading, of which no older posts are published."""
-    await connection.execute(SINCE, reading.channel.key, since)
-    return replace(reading, since=since)
+async def member(connection: Connection, reading: Reading, joined: int | None, parted: int | None) -> Reading:
+    """The reading, with when we came and left as one more page shows it."""
+    row = await connection.fetchrow(MEMBER, reading.channel.key, joined, parted)
+    return reading if row is None else replace(reading, joined=row["joined"], parted=row["parted"])
+
+
+async def not_before(connection: Connection, reading: Reading, since: int) -> None:
+    """Nothing about messages older than this ordinal is published, whatever was found."""
+    await connection.execute(SINCE, reading.channel.key, time_at(since))
+    await connection.execute(DROP, reading.channel.key, since)
 
 
 async def held(connection: Connection, reading: Reading) -> bool:
@@ -209,6 +225,7 @@ async def keep(connection: Connection, reading: Reading, finds: Iterable[Find]) 
             [one.rank for one in found],
             [one.event.TYPE for one in found],
             [one.event.model_dump_json(exclude_none=True) for one in found],
+            [one.message for one in found],
         )
 
 

@@ -111,7 +111,8 @@ async def _refuse_unless_compared(connection: Connection) -> None:
         detail = (
             "No ticketing worker has compared this database with the log since PostgreSQL was started: it may be an "
             "earlier copy. Nothing was changed. Try again in a moment, with the same Idempotency-Key. If this answer "
-            "stays, start ticketing-worker and read its log; if that refuses to go on, run `okno restore`."
+            "stays, see that Kafka runs and a ticketing-worker of this version, and read its log; if that refuses to "
+            "go on, run `okno restore`."
         )
         raise Problem(503, "database-not-compared", detail, headers={"Retry-After": "1"})
 

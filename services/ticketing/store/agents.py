@@ -59,25 +59,52 @@ RETURNING version"""
 # --- from the log (okno restore)
 _RESTORE_AGENT = """
 INSERT INTO agents AS a (id, name, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
-ON CONFLICT (id) DO UPDATE SET name = $2, role = $3, updated_at = $4 WHERE a.updated_at <= $4"""
+ON CONFLICT (id) DO UPDATE SET name = $2, role = $3, updated_at = $4 WHERE a.updated_at <= $4 OR $5"""
 _RESTORE_IDENTITY = """
-INSERT INTO agent_identities AS i (person_key, agent_id, active, version) VALUES ($1, $2, $3, $4)
-ON CONFLICT (person_key) DO UPDATE SET agent_id = $2, active = $3, version = $4 WHERE i.version < $4
-RETURNING true"""
-_KNOWN_VERSION = "SELECT version FROM agent_identities WHERE person_key = $1"
+INSERT INTO agent_identities (person_key, agent_id, active, version) VALUES ($1, $2, $3, $4)
+ON CONFLICT (person_key) DO UPDATE SET agent_id = $2, active = $3, version = $4"""
+# What is stored, and whether it comes from another change of this version ($2 to $6) than the log's: seen in the
+# tables, or, where the identity has changed since, in what waits to be published ($7: the log's record). Name and role
+# are the agent's, and tell nothing of an identity that was given up.
+_STORED = """
+SELECT i.version, i.agent_id, a.name, a.updated_at, i.version = $2 AND (
+    i.agent_id <> $3 OR i.active AND (a.name, a.role) <> ($4, $5)
+    OR CASE WHEN $6 THEN NOT i.active ELSE i.active AND a.active END
+) OR i.version >= $2 AND EXISTS (
+    SELECT FROM outbox o CROSS JOIN LATERAL (SELECT convert_from(o.payload, 'UTF8')::jsonb AS said) AS waits
+    WHERE o.topic = 'desk.staff.v1' AND o.key = convert_to($1, 'UTF8')
+        AND (said ->> 'version')::bigint = $2 AND NOT $7::jsonb @> said
+) AS forked
+FROM agent_identities i JOIN agents a ON a.id = i.agent_id WHERE i.person_key = $1"""
+_TAKE_BACK = "DELETE FROM outbox WHERE topic = 'desk.staff.v1' AND key = convert_to($1, 'UTF8')"
 _DROP_OUTDATED = """
 DELETE FROM outbox o USING agent_identities i
 WHERE o.topic = 'desk.staff.v1' AND o.key = convert_to(i.person_key, 'UTF8')
     AND (convert_from(o.payload, 'UTF8')::jsonb ->> 'version')::bigint < i.version"""
 
 
-async def restore_identity(connection: Connection, said: StaffIdentity) -> bool:
-    """What `desk.staff.v1` says later than what is stored. Whether it did."""
-    known = await connection.fetchval(_KNOWN_VERSION, said.identity)
-    if known is not None and known >= said.version:
-        return False
-    await connection.execute(_RESTORE_AGENT, said.agent_id, said.name, said.role.value, said.updated_at)
-    return bool(await connection.fetchval(_RESTORE_IDENTITY, said.identity, said.agent_id, said.active, said.version))
+async def restore_identity(connection: Connection, said: StaffIdentity) -> list[str] | None:
+    """What `desk.staff.v1` says later than what is stored, or otherwise: the log wins. None where it doesn't.
+
+    Else what of this database gave way to it, a sentence.
+    """
+    ours = await connection.fetchrow(
+        _STORED, said.identity, said.version, said.agent_id, said.name, said.role.value, said.active,
+        said.model_dump_json(exclude_none=True),
+    )  # fmt: skip
+    forked = ours is not None and ours["forked"]
+    if ours is not None and ours["version"] >= said.version and not forked:
+        return None
+    dropped = []
+    if ours is not None and forked:
+        await connection.execute(_TAKE_BACK, said.identity)
+        what = f"{ours['name']} ({ours['agent_id']}), changed at {ours['updated_at']:%Y-%m-%d %H:%M:%S}, is dropped"
+        dropped.append(
+            f"{said.identity} version {ours['version']}: {what}; the log's is kept: {said.name} ({said.agent_id})"
+        )
+    await connection.execute(_RESTORE_AGENT, said.agent_id, said.name, said.role.value, said.updated_at, forked)
+    await connection.execute(_RESTORE_IDENTITY, said.identity, said.agent_id, said.active, said.version)
+    return dropped
 
 
 async def drop_outdated(connection: Connection) -> None:

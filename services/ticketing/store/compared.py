@@ -6,8 +6,9 @@ However an earlier state comes back, the mark that comes with it is of another d
 - a copy inside the server (`CREATE DATABASE ... TEMPLATE`): the database has another OID;
 - a dump that was read back: another transaction wrote the row (its `xmin`) than the one that the row names.
 
-A mere restart of PostgreSQL looks the same, so it is compared again. Only a dump of single tables, read back over a
-database that goes on, isn't seen.
+A mere restart of PostgreSQL looks the same, so it is compared again. Two things aren't seen: a dump of single tables
+that is read back over a database that goes on, and a virtual machine that is set back with its memory, in which the
+server goes on as the one that was compared.
 """
 
 from dataclasses import dataclass

@@ -53,8 +53,12 @@ _COLUMNS: tuple[Column[Row], ...] = (
 _INSERT = insert("dead_letters", _COLUMNS, after="ON CONFLICT (identity) DO NOTHING")
 _STORED = """
 SELECT count(*) AS letters, coalesce(sum(octet_length(value)), 0)::bigint AS bytes, ARRAY(
-    SELECT identity FROM dead_letters WHERE identity = ANY($1::text[])
+    SELECT a.identity FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS a(identity, place, dead_at)
+    WHERE EXISTS (SELECT FROM dead_letters d WHERE d.identity = a.identity)
+        OR EXISTS (SELECT FROM dead_letters d WHERE d.identity = a.place AND d.dead_at = a.dead_at)
 ) AS known FROM dead_letters"""
+# A worker of an older version stores a letter under its place, whatever the record's time: then the moment in which it
+# was put aside tells whether it is the same.
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ async def store_dead_letters(
     connection: Connection, letters: Sequence[DeadLetter], now: datetime, room: Room
 ) -> list[DeadLetter]:
     """Store those that there is room for, each once. Returns those that there was none for."""
-    stored = await connection.fetchrow(_STORED, [printable(identity_of(one)) for one in letters])
+    asked = [(printable(identity_of(one)), printable(one.place), _time(one.at, now)) for one in letters]
+    stored = await connection.fetchrow(_STORED, *map(list, zip(*asked, strict=True))) if asked else None
     number, size, known = (stored["letters"], stored["bytes"], set(stored["known"])) if stored else (0, 0, set())
     kept: list[DeadLetter] = []
     refused: list[DeadLetter] = []

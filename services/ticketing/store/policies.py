@@ -39,13 +39,31 @@ async def save_policy(connection: Connection, version: int, document: Policy, at
 _DROP_OUTDATED = """
 DELETE FROM outbox WHERE topic = 'desk.policy.v1'
     AND (convert_from(payload, 'UTF8')::jsonb ->> 'version')::int < (SELECT max(version) FROM policies)"""
-_RESTORE = f"{_INSERT} ON CONFLICT DO NOTHING RETURNING true"
+_AT = "SELECT version, document::text, applied_at, applied_by FROM policies WHERE version = $1"
+# All that waits to be published is older than the log's version, or of the branch that ends.
+_TAKE_BACK = """
+WITH unpublished AS (DELETE FROM outbox WHERE topic = 'desk.policy.v1')
+DELETE FROM policies WHERE version >= $1 RETURNING version, applied_at, applied_by"""
 
 
-async def restore_policy(connection: Connection, said: PolicyPublished) -> bool:
-    """What `desk.policy.v1` says and isn't stored. Whether it wasn't."""
-    document = said.document.model_dump_json()
-    return bool(await connection.fetchval(_RESTORE, said.version, document, said.applied_at, said.applied_by))
+async def restore_policy(connection: Connection, said: PolicyPublished) -> list[str] | None:
+    """What `desk.policy.v1` says and isn't stored so: the log wins. None where it is.
+
+    Else what of this database gave way to it, a sentence each.
+    """
+    ours = await connection.fetchrow(_AT, said.version)
+    dropped: list[str] = []
+    if ours is not None:
+        document = Policy.model_validate_json(ours["document"])
+        if (document, ours["applied_at"], ours["applied_by"]) == (said.document, said.applied_at, said.applied_by):
+            return None
+        rows = await connection.fetch(_TAKE_BACK, said.version)
+        for row in sorted(rows, key=lambda one: int(one["version"])):
+            kept = f"; the log's is kept: by {said.applied_by}" if row["version"] == said.version else ""
+            what = f"by {row['applied_by']} at {row['applied_at']:%Y-%m-%d %H:%M:%S} is dropped{kept}"
+            dropped.append(f"policy version {row['version']}: {what}")
+    await save_policy(connection, said.version, said.document, said.applied_at, said.applied_by)
+    return dropped
 
 
 async def drop_outdated(connection: Connection) -> None:

@@ -56,7 +56,7 @@ class Talk:
     def channel_key(self) -> str:
         if self.platform == "slack":
             return keys.slack_channel(self.channel)
-        return keys.telegram_channel(self.town.clients.bot_id, self.channel)
+        return keys.telegram_channel(self.town.clients.doors.bot_id, self.channel)
 
     # --- the customer ----------------------------------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ class Talk:
         else:
             sent = await clients.telegram("POST", "/messages", {"user_id": int(author), "text": text})
             number = str(sent["message_id"])
-        key = Written(self.platform, self.channel, number).key(clients.bot_id)
+        key = Written(self.platform, self.channel, number).key(clients.doors.bot_id)
         line = Line(key, number, f"{self.platform}:{author}", text)
         self.lines.append(line)
         return line
@@ -146,7 +146,7 @@ class Talk:
         clients = self.town.clients
         if self.platform == "slack":
             listed = await clients.slack("GET", f"/channels/{self.channel}/messages?thread_ts={self.root}")
-            bot = clients.info.slack.bot_user_id
+            bot = clients.doors.bot_user_id
             return [one["plain"] for one in listed["messages"] if one["user"] == bot and not one.get("deleted")]
         listed = await clients.telegram("GET", f"/chats/{self.channel}/messages")
         return [one["text"] for one in listed["messages"] if one["from"]["is_bot"]]

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from sandbox.scenarios.clients import Clients
+from sandbox.scenarios.clients import Clients, Doors
 from sandbox.stack.inside.log import Log, Offsets
 from sandbox.stack.stack import Stack
 from tests.end_to_end.support import truth
@@ -30,7 +30,7 @@ class Town:
     def __init__(self, stack: Stack, http: httpx.AsyncClient, mark: Offsets, log: Log) -> None:
         self.stack = stack
         self.http = http
-        self.clients = Clients(http, stack.info)
+        self.clients = Clients(http, Doors.of_stack(stack.info))
         self.log = log
         self.mark = mark
         self.quiet = Quiet(stack.info, http, log)

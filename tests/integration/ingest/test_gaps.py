@@ -20,7 +20,7 @@ from services.ingest.worker import heard, jobs, known, readings, wishes
 from services.ingest.worker.backfill import RETRIES_END, Backfill
 from services.ingest.worker.history import Thread
 from services.ingest.worker.jobs import Job
-from services.ingest.worker.slack_reads import Page, SlackReads, StaleCursor
+from services.ingest.worker.slack_reads import Gone, Page, SlackReads, StaleCursor
 
 NOW = datetime(2026, 5, 21, 16, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -254,6 +254,10 @@ def joined(minutes_ago: float, subtype: str = "channel_join", user: str = "UOKNO
     return {**message(minutes_ago), "subtype": subtype, "user": user, "text": "<@UOKNO> has joined the channel"}
 
 
+def parted(minutes_ago: float, subtype: str = "channel_leave") -> dict[str, Any]:
+    return {**joined(minutes_ago, subtype), "text": "<@UOKNO> has left the channel"}
+
+
 async def found(worker: Worker) -> list[float]:
     """How many minutes ago the posts were written that are to be published."""
     reading = await worker.reading()
@@ -263,28 +267,56 @@ async def found(worker: Worker) -> list[float]:
 
 
 @pytest.mark.parametrize("subtype", ["channel_join", "group_join"])
-async def test_what_was_said_before_we_were_invited_in_the_gap_is_not_published(worker: Worker, subtype: str) -> None:
-    """Only another channel was heard before."""
+async def test_what_was_said_before_we_were_first_invited_in_the_gap_is_not_published(
+    worker: Worker, subtype: str
+) -> None:
+    """Only another channel was heard before. Invited, removed and invited again: all from the first time on counts."""
     await worker.hears(90, 60, channel=HELP.model_copy(update={"key": slack_channel("C9")}))
     await worker.asked(only_after_gap=True)
-    pages = [message(1), joined(9, user="U1"), message(10)], [joined(20, subtype), message(25)], [message(30)]
-    worker.slack.pages = [Page(list(one), "more") for one in pages]
+    edited = {**message(28), "edited": {"user": "U1", "ts": message(4)["ts"]}}
+    pages = (
+        [message(1), joined(5, subtype), joined(9, user="U1"), message(10)],
+        [parted(15), message(18), joined(20, subtype), message(25)],
+        [edited, message(30)],
+    )
+    worker.slack.pages = [Page(list(one), cursor) for one, cursor in zip(pages, ("2", "3", None), strict=True)]
     for _ in pages:
         await worker.steps()
-    assert await found(worker) == [10, 1]
+    assert await found(worker) == [18, 10, 1]
+    assert await worker.since() == NOW - 20 * MINUTE
+
+
+@pytest.mark.parametrize("subtype", ["channel_leave", "group_leave"])
+async def test_who_left_before_the_first_invitation_shown_had_been_invited_before(worker: Worker, subtype: str) -> None:
+    await worker.hears(90, 60, channel=HELP.model_copy(update={"key": slack_channel("C9")}))
+    await worker.asked(only_after_gap=True)
+    pages = [message(1), joined(5), message(10)], [parted(15, subtype), message(18)]
+    worker.slack.pages = [Page(list(one), cursor) for one, cursor in zip(pages, ("2", None), strict=True)]
+    for _ in pages:
+        await worker.steps()
+    assert await found(worker) == [18, 10, 1]
+
+
+async def test_what_is_older_than_the_invitation_goes_also_when_the_rest_can_t_be_read(worker: Worker) -> None:
+    await worker.hears(90, 60, channel=HELP.model_copy(update={"key": slack_channel("C9")}))
+    await worker.asked(only_after_gap=True)
+    worker.slack.pages = [Page([message(1), joined(5), message(10)], "2"), Gone("channel_not_found")]
+    await worker.steps()
+    await worker.steps()
+    assert await found(worker) == [1]
 
 
 async def test_a_channel_that_was_heard_before_we_joined_it_again_is_read_whole(worker: Worker) -> None:
     await worker.hears(90, 60)
     await worker.asked(only_after_gap=True)
-    worker.slack.pages = [Page([message(10), joined(20), message(25)], "more")]
+    worker.slack.pages = [Page([message(10), joined(20), message(25)], None)]
     await worker.steps()
     assert await found(worker) == [25, 10]
 
 
 async def test_who_names_a_time_gets_what_is_older_than_the_invitation_too(worker: Worker) -> None:
     await worker.asked(since=NOW - 30 * MINUTE)
-    worker.slack.pages = [Page([message(10), joined(20), message(25)], "more")]
+    worker.slack.pages = [Page([message(10), joined(20), message(25)], None)]
     await worker.steps()
     assert await found(worker) == [25, 10]
 

@@ -139,8 +139,17 @@ async def test_a_change_of_a_delivery_that_the_ledger_has_forgotten_fails_and_ho
     told = await desk.receipts(old.delivery_id)
     states = [f"{one.operation} {one.state}" for one in told]
     assert states == ["edit failed", "delete failed", "post failed", "post unknown", "post unknown"]
-    assert {(one.version, one.error.code) for one in told if one.error} == {(4, "delivery_forgotten")}
+    assert {one.error.code for one in told if one.error} == {"delivery_forgotten"}
+    assert [one.version for one in told] == [4, 5, 6, 7, 8]
     assert desk.slack_posts(place) == ["goes on"]
+
+
+async def test_each_change_of_a_forgotten_delivery_is_told_whatever_its_sender_has_seen(desk: Desk) -> None:
+    old = desk.post(desk.slack_channel())
+    for kind, seen in ((EditReply, 3), (DeleteReply, 3), (ResendReply, 9), (DeleteReply, 4)):
+        more = {"text": "x"} if kind is EditReply else {}
+        await desk.give(desk.about(kind, old, seen_version=seen, conversation_id=old.conversation_id, **more))
+    assert [one.version for one in await desk.receipts(old.delivery_id)] == [4, 5, 10, 11]
 
 
 async def test_a_reply_to_a_platform_that_is_not_connected_fails(desk: Desk) -> None:

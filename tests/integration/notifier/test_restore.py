@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
+from chassis import dead_letters
+from chassis.dead_letters import DeadLetter
+from chassis.records import RELEASE
+from chassis.settings import KafkaSettings
 from cli.commands import app as okno
 from contracts.chat_replies_v1 import DeleteReply, EditReply, PostReply
 from sandbox.stack.kafka.server import EmbeddedKafka
@@ -17,7 +22,7 @@ from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.notifier.bootstrap import SCHEMA
 from services.notifier.outcomes import Later, Posted, Target
 from tests import backups
-from tests.integration.notifier.conftest import Desk
+from tests.integration.notifier.conftest import Desk, eventually
 from tests.integration.notifier.test_process import Notifiers
 
 BLIND = {
@@ -54,6 +59,19 @@ class Scene:
                 assert isinstance(said, Later)  # the chat had a post within the second
                 await asyncio.sleep(said.held_seconds or 0.1)
         await sender.close()
+
+    async def letters(self) -> list[DeadLetter]:
+        settings = KafkaSettings(kafka_bootstrap_servers=self.kafka.bootstrap_servers)
+        return [one async for one in dead_letters.read(settings, "chat.replies.v1.dead")]
+
+    async def discard(self, letters: Sequence[DeadLetter]) -> None:
+        """As ticketing tells it on their topic."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.kafka.bootstrap_servers, acks="all")
+        await producer.start()
+        for one in letters:
+            release = f"notifier:{one.origin_partition}:{one.origin_offset}".encode()
+            await producer.send_and_wait(one.origin_topic, None, one.key, headers=[(RELEASE, release)])
+        await producer.stop()
 
 
 @pytest.fixture
@@ -175,3 +193,76 @@ async def test_where_nothing_is_newer_the_posts_that_will_go_out_are_told(
     said = await restore(scene, monkeypatch)
     assert "to come: 1 queued posts" in said
     assert "to come: 1 posts were being sent" in said
+
+
+async def test_a_receipt_of_a_forgotten_delivery_is_no_sign_of_a_ledger_set_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = scene.desk
+    old, new = desk.post(desk.slack_channel()), desk.post(desk.telegram_dialog())
+    await desk.database.close()
+    first = scene.notifiers(scene.dsn)
+    first.start()
+    await first.publish(old)
+    await scene.reaches(old, "post sent")
+    await execute(scene, *(f"DELETE FROM notifier.{table}" for table in ("operations", "parts", "deliveries")))
+    await first.publish(desk.about(EditReply, old, text="x", seen_version=3, conversation_id=old.conversation_id))
+    await scene.reaches(old, "edit failed")
+    stop(first)
+
+    second = scene.notifiers(scene.dsn)
+    second.start()
+    await second.publish(new)
+    await scene.reaches(new, "post sent")
+    stop(second)
+    assert "nothing was missing" in await restore(scene, monkeypatch)
+
+    # Set back to before the edit, it is one; once restored, it is none.
+    await execute(scene, "DELETE FROM notifier.forgotten")
+    assert "not recovered: 1 deliveries" in await restore(scene, monkeypatch)
+    assert "nothing was missing" in await restore(scene, monkeypatch)
+
+
+async def execute(scene: Scene, *statements: str) -> None:
+    connection = await asyncpg.connect(scene.dsn)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
+
+
+async def test_what_was_put_aside_since_is_not_sent_and_holds_up_its_key_again(
+    scene: Scene, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one channel both letters were discarded since, in the other they wait."""
+    desk = scene.desk
+    monkeypatch.setenv("PARK_KEYS", "true")
+    settled, held, free = desk.slack_channel("settled"), desk.slack_channel("held"), desk.slack_channel("free")
+    outdated, waits, sent = desk.post(settled, "outdated"), desk.post(held, "waits"), desk.post(free, "sent")
+    await desk.database.close()  # a database in use can't be copied
+    async with backups.copied(postgres, scene.dsn) as lost:
+        gone = scene.notifiers(lost)
+        gone.start()
+        for post in (outdated, waits):
+            await gone.publish(desk.about(EditReply, desk.post(post.place), text="x"), post)  # of what never was
+        await gone.publish(sent)
+        await scene.reaches(sent, "post sent")
+        await eventually(lambda: four_letters(scene))
+        letters = await scene.letters()
+        await scene.discard([one for one in letters if one.key == str(settled.channel.key).encode()])
+        stop(gone)
+
+    said = await restore(scene, monkeypatch)
+    assert "recovered: 0 posts were possibly sent" in said
+    assert "recovered: 2 records of chat.replies.v1 wait as dead letters" in said
+    back = scene.notifiers(scene.dsn)
+    back.start()
+    more, behind, last = desk.post(settled, "more"), desk.post(held, "behind"), desk.post(free, "last")
+    await back.publish(more, behind, last)
+    for post in (more, last):
+        await scene.reaches(post, "post sent")
+    stop(back)
+    assert (desk.slack_posts(settled), desk.slack_posts(held)) == (["more"], [])
+
+
+async def four_letters(scene: Scene) -> bool:
+    return len(await scene.letters()) == 4

@@ -53,6 +53,14 @@ async def test_a_finished_delivery_goes_whole(desk: Desk) -> None:
     assert [await count(desk, table) for table in ("deliveries", "operations", "parts")] == [0, 0, 0]
 
 
+async def test_a_forgotten_delivery_s_version_is_kept_as_long_as_its_last_receipt_may_come(desk: Desk) -> None:
+    old = desk.post(desk.slack_channel())
+    edit = desk.about(EditReply, old, text="x", seen_version=3, conversation_id=old.conversation_id)
+    await desk.give(edit)
+    assert "forgotten" not in await prune(desk, REPEATABLE_DAYS)
+    assert (await prune(desk, 41))["forgotten"] == 1
+
+
 async def test_what_waits_or_is_unknown_stays_whatever_its_age(desk: Desk) -> None:
     waiting, doubtful = desk.post(desk.slack_channel()), desk.post(desk.telegram_dialog())
     dying = Dying(desk, posts=True)

@@ -11,6 +11,7 @@ from chassis.database import Database
 from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.ticketing.store import compared
+from services.ticketing.worker import CONSUMER, DEAD_CONSUMER
 from tests import backups
 from tests.integration.ticketing.desk import Desk, later, place_message, slack_place
 from tests.integration.ticketing.processes import Processes
@@ -41,17 +42,20 @@ async def test_the_api_alone_writes_nothing_to_a_database_set_back_before_it_is_
         async with api_alone(dsn) as client:
             for method, path, body in (
                 ("POST", notes, note),
+                ("POST", "/v1/tickets/none/notes", note),
                 ("PATCH", f"/v1/tickets/{ticket['id']}", {"priority": "high"}),
                 ("POST", "/v1/agents", {"name": "Vera"}),
             ):
                 refused = await client.request(method, path, json=body, headers={"If-Match": '"0"'})
                 assert refused.status_code == 503, refused.text
                 assert refused.json()["type"] == "urn:okno:problem:database-not-compared"
-                assert "okno restore" in refused.json()["detail"]
+                for named in ("okno restore", "Kafka", "a ticketing-worker of this version"):
+                    assert named in refused.json()["detail"]
             assert len((await client.get("/v1/tickets")).json()["items"]) == 1
         earlier = Scene(dsn, backup.kafka, tmp_path / "earlier")
         await restore(earlier, monkeypatch)
         async with api_alone(dsn) as client:
+            assert (await client.post("/v1/tickets/none/notes", json=note)).status_code == 404
             assert (await client.post(notes, json=note)).status_code == 201
         async with earlier.open() as (processes, desk):
             await earlier.idle(processes)
@@ -115,3 +119,58 @@ async def test_a_worker_that_runs_notices_that_its_database_was_set_back(process
     assert await worker.wait() == 1
     said = (processes.folder / f"{WORKER}-0.log").read_text()
     assert "okno positions accept ticketing published ticket.events.v1 " in said
+
+
+async def test_workers_write_nothing_to_a_database_set_back_that_they_did_not_compare_yet(
+    processes: Processes, desk: Desk
+) -> None:
+    """The command that waits would take the version that the log has for the note, and so hide that it is lost."""
+    ticket = await desk.opened(PLACE)
+    noted = await desk.http.post(f"/v1/tickets/{ticket['id']}/notes", json={"text": "lost"})
+    assert noted.status_code == 201
+    go, names = processes.folder / "go", [f"{WORKER}-{number}" for number in range(2)]
+    faults = f"ticketing.compares=hold:{go}"
+    workers = [
+        await processes.start(WORKER, name=one, faults=faults, FAULT_DIRECTORY=str(processes.folder / one))
+        for one in names
+    ]
+    logs = [processes.folder / f"{one}.log" for one in names]
+
+    async def at_work_and_about_to_compare() -> bool:
+        held = all((processes.folder / one / "ticketing.compares.reached").exists() for one in names)
+        assigned = all(
+            any(f'"consumer":"{consumer}"' in line and '"assigned"' in line for line in log.read_text().splitlines())
+            for log in logs
+            for consumer in (CONSUMER, DEAD_CONSUMER)
+        )
+        return held and assigned
+
+    await processes.relayed()
+    await processes.until(at_work_and_about_to_compare)
+    async with processes.database.transaction() as connection:
+        await connection.execute("DELETE FROM history WHERE version = 2")
+        await connection.execute("DELETE FROM messages WHERE kind = 'note'")
+        await connection.execute("UPDATE tickets SET version = 1")
+        await connection.execute("UPDATE compared_database SET server_started_at = server_started_at - interval '1 s'")
+    await processes.database.pool.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name = ANY($1::text[])",
+        names,
+    )
+    await processes.send(place_message(PLACE, "waits", at=later(60)))
+
+    async def customers_message() -> bool:
+        return await processes.count("messages") > 1
+
+    async def tried() -> bool:
+        lines = [line for log in logs for line in log.read_text().splitlines()]
+        refused = any("batch_failed" in line and "wasn't compared" in line for line in lines)
+        return refused or await customers_message()
+
+    await processes.until(tried)
+    assert not await customers_message()
+    go.touch()
+    assert [await worker.wait() for worker in workers] == [1, 1]
+    assert all("were published by a database that isn't this one" in log.read_text() for log in logs)
+    assert not await customers_message()
+    assert await processes.count("outbox") == 0

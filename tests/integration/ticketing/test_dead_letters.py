@@ -355,3 +355,15 @@ async def test_an_offset_of_another_cluster_is_another_letter_and_a_copy_is_none
     await project(desk, clock, dead_record(b"here", timestamp=1), dead_record(b"here", timestamp=1))
     await project(desk, clock, dead_record(b"there", timestamp=2), dead_record(b"here", timestamp=1))
     assert await offsets(desk) == [7, 7]
+
+
+async def test_a_letter_that_an_older_worker_stored_under_its_place_does_not_come_again(
+    desk: Desk, clock: ManualClock
+) -> None:
+    await project(desk, clock, dead_record(b"here", timestamp=1))
+    await desk.database.pool.execute("UPDATE dead_letters SET identity = 'ticketing:ticket.commands.v1:3:7'")
+    await post(desk, "/discard", reason="a test")
+    await project(desk, clock, dead_record(b"here", timestamp=1))
+    assert [one["state"] for one in await desk.all("/dead-letters")] == ["discarded"]
+    await project(desk, clock, dead_record(b"put aside later", timestamp=1, days_ago=-1))
+    assert [one["state"] for one in await desk.all("/dead-letters")] == ["waiting", "discarded"]

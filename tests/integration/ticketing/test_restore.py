@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from typer.testing import CliRunner
@@ -19,6 +20,8 @@ from chassis.restoring import reading
 from chassis.settings import KafkaSettings
 from cli.commands import app as okno
 from contracts.base import RecordModel
+from contracts.desk_policy_v1 import PolicyPublished
+from contracts.desk_staff_v1 import StaffIdentity
 from contracts.keys import slack_channel
 from contracts.ticket_commands_v1 import CloseTicket, MoveChannel, RecordReaction, RemoveMessage, ReviseMessage, Role
 from contracts.ticket_events_v1 import TicketChanged
@@ -330,6 +333,84 @@ async def test_what_an_agent_wrote_on_the_old_database_gives_way_to_the_log_and_
         events = [one for one in await processes.models("ticket.events.v1") if isinstance(one, TicketChanged)]
     assert sorted(row["text"] for row in rows) == ["first", "on the old database", "second", "third"]
     assert [(one.version, one.cause.kind) for one in events] == [(n, "command") for n in (1, 2, 3, 4)]
+
+
+async def test_a_policy_and_a_desk_of_the_old_database_give_way_to_the_log_and_are_listed(
+    backup: Scene, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def renamed(client: httpx.AsyncClient, agent: str, **fields: str) -> None:
+        assert (await client.patch(f"/v1/agents/{agent}", json=fields)).status_code == 200
+
+    async def ruled(client: httpx.AsyncClient, queue: str) -> None:
+        assert (await client.put("/v1/policy", json={"defaults": {"queue": queue}})).status_code == 200
+
+    async with backup.open() as (_, desk):
+        vera = (await desk.agent("Vera", "slack:U9"))["id"]
+        await desk.agent("René", "slack:U8")
+        await ruled(desk.http, "first")
+    async with (
+        backups.copied(postgres, backup.dsn) as dsn,
+        Scene(dsn, backup.kafka, tmp_path / "lost").open() as (_, desk),
+    ):
+        await renamed(desk.http, vera, name="Vera Later")
+        await ruled(desk.http, "of the log")
+    async with api_alone(backup.dsn) as client:
+        for name in ("Wera", "Vera Later"):  # the last one is named as in the log, but further on
+            await renamed(client, vera, name=name)
+        for queue in ("second", "third"):
+            await ruled(client, queue)
+    said = await restore(backup, monkeypatch)
+    lines = [line.partition("not recovered: ")[2] for line in said.splitlines() if "is dropped" in line]
+    assert "3 changes of the desk or the policy that were written to this database after it was set back" in said
+    staff, second, third = sorted(lines, key=lambda line: not line.startswith("slack:"))
+    assert staff.startswith(f"slack:U9 version 3: Vera Later ({vera}), changed at 2026-")
+    assert staff.endswith(f"is dropped; the log's is kept: Vera Later ({vera})")
+    assert second.startswith("policy version 2: by agent at 2026-")
+    assert second.endswith("is dropped; the log's is kept: by tests")
+    assert third.startswith("policy version 3: by agent at 2026-")
+    assert "is dropped" not in await restore(backup, monkeypatch)
+    async with backup.open() as (processes, desk):
+        assert (await desk.get("/policy"))["document"]["defaults"]["queue"] == "of the log"
+        assert sorted(one["name"] for one in (await desk.get("/agents"))["items"]) == ["René", "Vera Later"]
+        await renamed(desk.http, vera, name="Vera At Last")
+        await ruled(desk.http, "last")
+        await processes.relayed()
+        rules = [one for one in await processes.models("desk.policy.v1") if isinstance(one, PolicyPublished)]
+        people = [one for one in await processes.models("desk.staff.v1") if isinstance(one, StaffIdentity)]
+    assert [(one.version, one.document.defaults.queue) for one in rules] == [
+        (1, "first"),
+        (2, "of the log"),
+        (3, "last"),
+    ]
+    assert [(one.version, one.name) for one in people if one.agent_id == vera] == [
+        (1, "Vera"),
+        (2, "Vera Later"),
+        (3, "Vera At Last"),
+    ]
+
+
+async def test_an_agent_who_was_changed_once_on_the_old_database_is_as_the_log_says(
+    backup: Scene, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Published too, as where a person has let a worker go on: nothing waits, the tables alone show it."""
+    async with backup.open() as (_, desk):
+        vera = (await desk.agent("Vera", "slack:U9"))["id"]
+    async with (
+        backups.copied(postgres, backup.dsn) as dsn,
+        Scene(dsn, backup.kafka, tmp_path / "lost").open() as (_, desk),
+    ):
+        await desk.http.patch(f"/v1/agents/{vera}", json={"role": "lead"})
+    async with api_alone(backup.dsn) as client:
+        assert (await client.patch(f"/v1/agents/{vera}", json={"identities": []})).status_code == 200
+    connection = await asyncpg.connect(backup.dsn)
+    await connection.execute("DELETE FROM ticketing.outbox")
+    await connection.close()
+    said = await restore(backup, monkeypatch)
+    assert f"slack:U9 version 2: Vera ({vera})" in said
+    async with api_alone(backup.dsn) as client:
+        agent = (await client.get(f"/v1/agents/{vera}")).json()
+    assert (agent["role"], agent["identities"]) == ("lead", ["slack:U9"])
+    assert "is dropped" not in await restore(backup, monkeypatch)
 
 
 async def test_nothing_is_restored_while_a_process_runs(backup: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

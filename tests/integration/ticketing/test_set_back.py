@@ -15,7 +15,7 @@ from chassis.positions import PositionsRefused
 from chassis.published import PUBLISHED, PublishedAhead
 from chassis.settings import KafkaSettings
 from sandbox.stack.kafka.server import EmbeddedKafka
-from services.ticketing.comparing import EVENTS, missing_events
+from services.ticketing.comparing import EVENTS, POLICY, QUESTIONS, STAFF
 from tests.integration.ticketing.desk import Desk, telegram_place
 from tests.integration.ticketing.processes import Processes
 
@@ -65,10 +65,10 @@ async def test_a_worker_on_a_database_set_back_refuses_to_start_and_publishes_no
 async def test_tables_that_are_ahead_of_the_log_are_as_they_should_be(
     processes: Processes, desk: Desk, database: Database, settings: KafkaSettings
 ) -> None:
-    await published.check(database, settings, {EVENTS: missing_events})
+    await published.check(database, settings, QUESTIONS)
     await worked(processes, desk, tickets=30)
     await database.pool.execute("UPDATE tickets SET version = version + 1")
-    await published.check(database, settings, {EVENTS: missing_events})
+    await published.check(database, settings, QUESTIONS)
 
 
 async def test_what_a_person_accepted_is_not_asked_about_again(
@@ -77,7 +77,7 @@ async def test_what_a_person_accepted_is_not_asked_about_again(
     await worked(processes, desk)
     await database.pool.execute(SET_BACK)
     with pytest.raises(PublishedAhead) as refused:
-        await published.check(database, settings, {EVENTS: missing_events})
+        await published.check(database, settings, QUESTIONS)
     async with database.transaction() as connection:
         await positions.accept(
             connection,
@@ -87,7 +87,7 @@ async def test_what_a_person_accepted_is_not_asked_about_again(
             cluster_id=await cluster_id(settings),
             group_offset=None,
         )
-    await published.check(database, settings, {EVENTS: missing_events})
+    await published.check(database, settings, QUESTIONS)
 
 
 async def test_all_partitions_that_are_ahead_are_told_at_once(
@@ -96,7 +96,7 @@ async def test_all_partitions_that_are_ahead_are_told_at_once(
     await worked(processes, desk, tickets=30)
     await database.pool.execute("DELETE FROM tickets")
     with pytest.raises(PositionsRefused) as refused:
-        await published.check(database, settings, {EVENTS: missing_events})
+        await published.check(database, settings, QUESTIONS)
     assert len({one.partition for one in refused.value.refused}) > 1
     assert all(isinstance(one, PublishedAhead) for one in refused.value.refused)
 
@@ -109,7 +109,7 @@ async def test_a_copy_of_an_older_event_at_the_logs_end_hides_nothing(
     await processes.send(event)
     await database.pool.execute(SET_BACK)
     with pytest.raises(PublishedAhead):
-        await published.check(database, settings, {EVENTS: missing_events})
+        await published.check(database, settings, QUESTIONS)
 
 
 async def test_what_is_no_event_is_nobodys_word(
@@ -117,4 +117,28 @@ async def test_what_is_no_event_is_nobodys_word(
 ) -> None:
     await worked(processes, desk)
     await processes.write_raw(EVENTS, b"not JSON")
-    await published.check(database, settings, {EVENTS: missing_events})
+    await published.check(database, settings, QUESTIONS)
+
+
+@pytest.mark.parametrize(
+    ("topic", "set_back"),
+    [
+        (POLICY, "DELETE FROM policies WHERE version = 2"),
+        (POLICY, "DELETE FROM policies"),
+        (STAFF, "UPDATE agent_identities SET version = 1"),
+        (STAFF, "DELETE FROM agent_identities"),
+    ],
+)
+async def test_a_policy_or_a_desk_of_before_is_noticed_though_no_ticket_changed_since(
+    processes: Processes, desk: Desk, database: Database, settings: KafkaSettings, topic: str, set_back: str
+) -> None:
+    agent = await desk.agent("Vera", "slack:U9")
+    assert (await desk.http.patch(f"/v1/agents/{agent['id']}", json={"role": "lead"})).status_code == 200
+    for queue in ("first", "second"):
+        assert (await desk.http.put("/v1/policy", json={"defaults": {"queue": queue}})).status_code == 200
+    await worked(processes, desk)
+    await published.check(database, settings, QUESTIONS)
+    await database.pool.execute(set_back)
+    with pytest.raises(PublishedAhead) as refused:
+        await published.check(database, settings, QUESTIONS)
+    assert refused.value.partition.topic == topic

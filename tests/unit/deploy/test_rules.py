@@ -7,14 +7,12 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from deploy.telemetry import catalogue, files
-from deploy.telemetry.__main__ import main
 from deploy.telemetry.dashboards import DASHBOARDS
 
 RULES = list(catalogue.rules(files.RULES))
@@ -69,17 +67,6 @@ def test_what_is_generated_is_current() -> None:
     stale = [path.name for path, text in files.generated().items() if not path.exists() or path.read_text() != text]
     assert stale == [], "make telemetry"
     assert {path.stem for path in files.GRAFANA.glob("*.json")} == set(DASHBOARDS)
-
-
-def test_a_chart_has_equal_copies(tmp_path: Path) -> None:
-    """Of the chart in deploy/helm, if it has any; `make telemetry` writes them."""
-    assert main(["write", str(tmp_path)]) == 0
-    chart = files.DEPLOY / "helm" / "okno" / "files"
-    for source, folder in files.COPIES.items():
-        ours = {path.name: path.read_text() for path in files.DEPLOY.glob(source)}
-        assert {path.name: path.read_text() for path in (tmp_path / folder).iterdir()} == ours
-        if (chart / folder).is_dir():
-            assert {path.name: path.read_text() for path in (chart / folder).glob("*.*")} == ours, "make telemetry"
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
