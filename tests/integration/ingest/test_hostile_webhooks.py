@@ -164,7 +164,11 @@ async def hostile(
                 content = parts(body) if chunked else body
                 named = {**headers(body), **(more or {})}.items()
                 lines = [(name.encode(), value.encode("latin-1")) for name, value in named]
-                answer = await http.post(path, content=content, headers=lines)
+                if more is UPGRADE:  # nobody can tell where the next request on its connection would begin
+                    async with httpx.AsyncClient(base_url=ingest.url, timeout=60) as alone:
+                        answer = await alone.post(path, content=content, headers=lines)
+                else:
+                    answer = await http.post(path, content=content, headers=lines)
                 if answer.status_code != UNAVAILABLE:
                     break
             if answer.status_code == TAKEN:
