@@ -102,16 +102,16 @@ async def queries(prometheus: Prometheus) -> list[str]:
     return wrong
 
 
-async def faults(watch: Watch, chosen: Sequence[Fault]) -> list[str]:
-    """Cause each; what didn't fire or didn't end."""
+async def faults(watch: Watch, chosen: Sequence[Fault]) -> tuple[set[str], list[str]]:
+    """Cause each; the alerts that fired and ended, and what is wrong with the others."""
     wrong: list[str] = []
     ended: dict[str, float] = {}
     for fault in chosen:
         began = time.monotonic()
         wrong += [f"{name} did not fire: {fault.says}" for name in await _cause(fault, watch, ended)]
         print(f"{fault.says}: {', '.join(sorted(fault.alerts | fault.after))} ({time.monotonic() - began:.0f} s)")
-    wrong += [f"{name} did not end" for name in await watch.until_quiet(ended)]
-    return wrong
+    loud = await watch.until_quiet(ended)
+    return ended.keys() - loud, wrong + [f"{name} did not end" for name in sorted(loud)]
 
 
 async def _cause(fault: Fault, watch: Watch, ended: dict[str, float]) -> set[str]:
@@ -150,13 +150,14 @@ async def verify(options: argparse.Namespace, folder: Path) -> list[str]:
             chosen = [
                 one for one in Faults(stack, clients, http, points).all() if options.only <= one.alerts | one.after
             ]
-            wrong += await faults(watch, chosen)
+            proven, unproven = await faults(watch, chosen)
+            wrong += unproven
             watching.cancel()
-            caused = frozenset().union(*(fault.alerts | fault.after for fault in chosen))
             for name, text in sorted(watch.texts.items()):
                 print(f"  {name}: {text}")
             wrong += [f"{name}: its text is broken: {text}" for name, text in watch.texts.items() if "<" in text]
-            print(f"Caused and ended: {len(caused)} alerts. By promtool only: {', '.join(sorted(ALERTS - caused))}")
+            unseen = ", ".join(sorted(ALERTS - proven))
+            print(f"Fired and ended: {len(proven)} of {len(ALERTS)} alerts. In this run not: {unseen}")
     return wrong
 
 
