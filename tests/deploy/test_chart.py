@@ -306,9 +306,9 @@ def test_webhooks_and_the_api_have_hosts_of_their_own(render: Render) -> None:
 
 def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> None:
     documents = render("monitoring")
-    rules = {one["metadata"]["name"]: one["spec"] for one in of_kind(documents, "PrometheusRule")}
-    files = sorted((CHART / "files" / "rules").glob("*.yaml"))
-    assert [yaml.safe_load(path.read_text()) for path in files] == [rules[name] for name in sorted(rules)]
+    rules = {one["metadata"]["name"].partition("-")[2]: one["spec"] for one in of_kind(documents, "PrometheusRule")}
+    files = (CHART / "files" / "rules").glob("*.rules.yaml")
+    assert rules == {path.name.removesuffix(".rules.yaml"): yaml.safe_load(path.read_text()) for path in files}
     boards = [one for one in of_kind(documents, "ConfigMap") if "grafana_dashboard" in one["metadata"]["labels"]]
     for board in boards:
         ((name, text),) = board["data"].items()

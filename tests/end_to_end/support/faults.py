@@ -34,7 +34,7 @@ POINTS: Mapping[str, list[str]] = {
     "ticketing-api": ["ticketing-api.handled", "ticketing-api.committed"],
     "ticketing-worker-0": [
         *consumer_points("ticketing"), "ticketing.receipts_applied", *consumer_points("ticketing-dead-letters"),
-        *relay_points(),
+        *relay_points(), "ticketing.compares",
     ],
     "notifier-0": [
         *consumer_points("notifier"), *relay_points("notifier"),
