@@ -26,7 +26,7 @@ from chassis.clock import Clock
 from chassis.database import Database
 from chassis.errors import Fate, fate_of
 from chassis.logs import get_logger
-from contracts.keys import ChannelKey
+from contracts.keys import ChannelKey, Platform
 from services.notifier import limits, shared_limits
 from services.notifier.ledger import leases, notices
 from services.notifier.ledger.leases import Candidate, Lease
@@ -88,7 +88,7 @@ class Dispatcher:
         """Since when (monotonic) an operation that is due waits for room."""
         self._last_turn = clock.monotonic()
         self._sampled = float("-inf")
-        self._gauges: set[tuple[str, str]] = set()
+        self._gauges = {(str(platform), "queued") for platform in Platform}
 
     def wake(self) -> None:
         """Something changed in the ledger."""
