@@ -1,6 +1,7 @@
 """Ticketing on a real PostgreSQL: commands are applied as the worker does, the API is asked in-process."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from chassis.clock import ManualClock
 from chassis.database import Database
 from chassis.migrations import migrate
+from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.ticketing import tokens
 from services.ticketing.api.app import create_app
@@ -15,6 +17,7 @@ from services.ticketing.bootstrap import MIGRATIONS, SCHEMA
 from services.ticketing.store import compared
 from services.ticketing.tokens import Scope
 from tests.integration.ticketing.desk import NOW, Desk
+from tests.integration.ticketing.processes import Processes
 from tests.integration.ticketing.running_api import Api, running_api
 
 
@@ -47,3 +50,13 @@ def api(postgres: EmbeddedPostgres) -> Iterator[Api]:
     """A process of its own; what one test writes, the next one finds."""
     with running_api(postgres) as running:
         yield running
+
+
+@pytest.fixture
+async def processes(
+    database_url: str, database: Database, kafka: EmbeddedKafka, registry_topics: None, tmp_path: Path
+) -> AsyncIterator[Processes]:
+    """Workers and APIs to be started; what runs at the end is ended."""
+    running = Processes(database_url, kafka.bootstrap_servers, tmp_path, database)
+    yield running
+    await running.end()

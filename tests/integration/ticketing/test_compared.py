@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from chassis.database import Database
-from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.ticketing.store import compared
 from services.ticketing.worker import CONSUMER, DEAD_CONSUMER
@@ -74,15 +72,6 @@ async def test_a_dump_that_was_read_back_is_another_database(database: Database,
         await connection.execute("DELETE FROM compared_database")
         await connection.execute("INSERT INTO compared_database TABLE dumped")
     assert not await known(database)
-
-
-@pytest.fixture
-async def processes(
-    database_url: str, database: Database, kafka: EmbeddedKafka, registry_topics: None, tmp_path: Path
-) -> AsyncIterator[Processes]:
-    running = Processes(database_url, kafka.bootstrap_servers, tmp_path, database)
-    yield running
-    await running.end()
 
 
 async def test_a_server_that_was_started_again_is_compared_again(

@@ -1,8 +1,6 @@
 """Who stands in another's way: a race heals and costs no record, what conflicts for good is put aside alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
@@ -18,7 +16,6 @@ from chassis.records import is_compacted
 from contracts.codec import decode, encode
 from contracts.ticket_commands_v1 import PlaceMessage
 from contracts.topics import dead_topic
-from sandbox.stack.kafka.server import EmbeddedKafka
 from services.ticketing.store.saving import Conflict
 from services.ticketing.worker import CONSUMER, Applier
 from tests.integration.ticketing.desk import NOW, Desk, later, place_message, problem, slack_place
@@ -110,15 +107,6 @@ async def test_a_row_that_no_rule_sees_costs_only_the_record_that_it_stops(desk:
     (row,) = await desk.database.pool.fetch("SELECT * FROM outbox WHERE topic = $1", dead_topic(COMMANDS.topic))
     letter = parse(row["topic"], 0, 0, row["key"], row["payload"], unpack_headers(row["headers"]))
     assert (letter.origin_offset, letter.cause, letter.attempts) == (1, "conflict", 3)
-
-
-@pytest.fixture
-async def processes(
-    database_url: str, database: Database, kafka: EmbeddedKafka, registry_topics: None, tmp_path: Path
-) -> AsyncIterator[Processes]:
-    running = Processes(database_url, kafka.bootstrap_servers, tmp_path, database)
-    yield running
-    await running.end()
 
 
 async def test_a_command_that_conflicts_for_good_stops_no_partition(processes: Processes, desk: Desk) -> None:

@@ -1,19 +1,15 @@
 """The worker and the API as processes: killed at each fault point, nothing is lost and nothing doubled."""
 
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from chassis.database import Database
 from contracts.chat_receipts_v1 import DeliveryChanged
 from contracts.codec import encode
 from contracts.ticket_commands_v1 import PlaceMessage
-from sandbox.stack.kafka.server import EmbeddedKafka
 from services.ticketing import tokens
 from services.ticketing.tokens import Scope
 from tests.integration.ticketing.desk import NOW, Desk, later, place_message, slack_place, telegram_place
@@ -21,15 +17,6 @@ from tests.integration.ticketing.processes import Processes
 from tests.integration.ticketing.test_replies import PLACE, receipt
 
 WORKER = "ticketing-worker"
-
-
-@pytest.fixture
-async def processes(
-    database_url: str, database: Database, kafka: EmbeddedKafka, registry_topics: None, tmp_path: Path
-) -> AsyncIterator[Processes]:
-    running = Processes(database_url, kafka.bootstrap_servers, tmp_path, database)
-    yield running
-    await running.end()
 
 
 def conversation(chats: int, messages: int) -> list[PlaceMessage]:

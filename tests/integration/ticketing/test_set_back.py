@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from chassis import outbox, positions, published
@@ -20,15 +17,6 @@ from tests.integration.ticketing.desk import Desk, telegram_place
 from tests.integration.ticketing.processes import Processes
 
 SET_BACK = "UPDATE tickets SET version = version - 1"
-
-
-@pytest.fixture
-async def processes(
-    database_url: str, database: Database, kafka: EmbeddedKafka, registry_topics: None, tmp_path: Path
-) -> AsyncIterator[Processes]:
-    running = Processes(database_url, kafka.bootstrap_servers, tmp_path, database)
-    yield running
-    await running.end()
 
 
 @pytest.fixture
