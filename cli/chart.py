@@ -154,9 +154,9 @@ def _checked_tails() -> dict[str, Sequence[str]]:
     """Topics of its own whose latest records a service compares with its tables at the start (chassis/published.py)."""
     from services.notifier import bootstrap as notifier
     from services.router import bootstrap as router
-    from services.ticketing import comparing as ticketing
+    from services.ticketing import bootstrap as ticketing
 
-    return {"router": [router.COMMANDS], "ticketing": [ticketing.EVENTS], "notifier": [notifier.RECEIPTS]}
+    return {"router": [*router.QUESTIONS], "ticketing": [*ticketing.QUESTIONS], "notifier": [*notifier.QUESTIONS]}
 
 
 def generate() -> dict[str, str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from chassis import migrations, published
 from chassis.batches import Outcome
 from chassis.clock import SystemClock
+from chassis.compared import Comparing, admit
 from chassis.consumer import Consumer
-from chassis.database import Database
+from chassis.database import Admit, Database
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
 from chassis.pruning import Pruner
@@ -29,11 +30,12 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 FOLDERS = [migrations.CHASSIS, ("notifier", MIGRATIONS)]
 CONSUMER = "notifier"
 TOPIC = "chat.replies.v1"
-RECEIPTS = "chat.receipts.v1"
-missing_receipts = published.by_version(VERSIONS, "delivery_id", "delivery_id")
+QUESTIONS = {"chat.receipts.v1": published.by_version(VERSIONS, "delivery_id", "delivery_id")}
+"""The topic whose records come from this schema, with the question what the tables lack."""
 LOOP_LIMIT_SECONDS = 60
 
 FAULT_POINTS: dict[str, str] = {
+    "notifier.compares": "The process is about to look whether the database was compared with the log.",
     "notifier.leased": "A call is leased, nothing was sent.",
     "notifier.posted": "The platform has answered, the ledger doesn't know.",
     "notifier.recorded": "The ledger has the message's key, the receipt isn't relayed.",
@@ -66,12 +68,10 @@ def senders_of(settings: NotifierSettings) -> dict[Platform, Sender]:
 async def run_notifier(process: ProcessContext[NotifierSettings]) -> None:
     """`chat.replies.v1` into the ledger, the ledger out to the platforms, receipts to `chat.receipts.v1`."""
     settings = process.settings
-    database = await Database.connect(
-        settings.database_url.get_secret_value(), schema=SCHEMA, process=process.name, min_size=2, max_size=8
-    )
-    process.defer(database.close)
-    await migrations.check_schema(database, FOLDERS)
-    await published.check(database, settings, {RECEIPTS: missing_receipts})
+    comparing = Comparing(await _connect(process, 1), settings, QUESTIONS, fault_prefix=SCHEMA)
+    await comparing.compare()
+    database = await _connect(process, 8, admit)
+    process.spawn("comparing", comparing.run())
     producer = make_producer(settings)
     await producer.start()
     process.defer(producer.stop)
@@ -128,3 +128,11 @@ async def run_notifier(process: ProcessContext[NotifierSettings]) -> None:
     process.add_liveness("consumer", consumer.last_turn_age, LOOP_LIMIT_SECONDS)
     process.add_readiness("consumer", assigned)
     process.add_readiness("database", database.reachable)
+
+
+async def _connect(process: ProcessContext[NotifierSettings], connections: int, admit: Admit | None = None) -> Database:
+    dsn = process.settings.database_url.get_secret_value()
+    database = await Database.connect(dsn, schema=SCHEMA, process=process.name, max_size=connections, admit=admit)
+    process.defer(database.close)
+    await migrations.check_schema(database, FOLDERS)
+    return database

@@ -8,15 +8,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from chassis import metrics, telemetry
 from chassis.backoff import Backoff
 from chassis.clock import Clock
 from chassis.database import Database
+from chassis.error_text import describe
+from chassis.errors import Fate, fate_of
 from chassis.faults import fault_point
 from chassis.logs import bound, get_logger
 from contracts.chat_receipts_v1 import DeliveryError, DeliveryState, Operation
@@ -63,6 +66,9 @@ METHODS: dict[tuple[Platform, str], str] = {
     (Platform.TELEGRAM, "delete"): "deleteMessage",
     (Platform.TELEGRAM, "read"): "none",
 }
+WRITE_SECONDS, WRITE_PAUSE = 30.0, 0.1
+"""How long an outcome is written again while PostgreSQL is away. A lease may end meanwhile: its token tells."""
+T = TypeVar("T")
 CallOutcome = PostOutcome | ChangeOutcome | ReadOutcome
 
 log = get_logger("notifier")
@@ -178,7 +184,7 @@ class Worker:
             await leases.mark_posting(self._database, lease, posting=posting)
         outcome = await self._ask(lease, sender, call)
         await fault_point("notifier.posted")
-        await self._hold(lease, call, outcome)
+        await self._insist(lambda: self._hold(lease, call, outcome))
         settlement = self._settlement(lease, call, outcome)
         try:
             recheck = await self._settle(lease, settlement)
@@ -283,10 +289,22 @@ class Worker:
 
     async def _settle(self, lease: Lease, settlement: Settlement) -> bool:
         try:
-            return await leases.settle(self._database, lease, settlement)
+            return await self._insist(lambda: leases.settle(self._database, lease, settlement))
         except LeaseLost:
             log.warning("lease_lost", outcome=settlement.event)
             raise
+
+    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Write what the platform has answered, which is known nowhere else, in spite of transient errors."""
+        until = self._clock.monotonic() + WRITE_SECONDS
+        while True:
+            try:
+                return await write()
+            except Exception as error:
+                if fate_of(error) is not Fate.TRANSIENT or self._clock.monotonic() > until:
+                    raise
+                log.warning("outcome_not_written", error=describe(error))
+            await asyncio.sleep(WRITE_PAUSE)
 
     async def _undo(self, lease: Lease, sender: Sender, part: int, key: MessageKey) -> None:
         """A post that came too late: whoever has the lease now may have posted too."""

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from chassis import published
+from chassis.compared import Comparing, admit
 from chassis.consumer import Consumer
-from chassis.database import BY_KEY, Database
+from chassis.database import BY_KEY, Admit, Database
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
 from chassis.migrations import CHASSIS, check_schema
@@ -19,19 +19,18 @@ from services.router.worker import CONSUMER, TOPICS, UNHURRIED, Worker
 SCHEMA = "router"
 MIGRATIONS = Path(__file__).parent / "migrations"
 FOLDERS = (CHASSIS, ("router", MIGRATIONS))
-COMMANDS = "ticket.commands.v1"
+QUESTIONS = {"ticket.commands.v1": missing_commands}
+"""The topic whose records come from this schema, with the question what the tables lack."""
 LOOP_LIMIT_SECONDS = 60
 
 
 async def run_router(process: ProcessContext[RouterSettings]) -> None:
     """Chat events in, commands and automatic answers out."""
     settings = process.settings
-    database = await Database.connect(
-        settings.database_url.get_secret_value(), schema=SCHEMA, process=process.name, settings=BY_KEY
-    )
-    process.defer(database.close)
-    await check_schema(database, FOLDERS)
-    await published.check(database, settings, {COMMANDS: missing_commands})
+    comparing = Comparing(await _connect(process, 1), settings, QUESTIONS, fault_prefix=CONSUMER)
+    await comparing.compare()
+    database = await _connect(process, 4, admit)
+    process.spawn("comparing", comparing.run())
     producer = make_producer(settings)
     await producer.start()
     process.defer(producer.stop)
@@ -64,3 +63,13 @@ async def run_router(process: ProcessContext[RouterSettings]) -> None:
 
     process.add_readiness("consumer", assigned)
     process.add_readiness("database", database.reachable)
+
+
+async def _connect(process: ProcessContext[RouterSettings], connections: int, admit: Admit | None = None) -> Database:
+    dsn = process.settings.database_url.get_secret_value()
+    database = await Database.connect(
+        dsn, schema=SCHEMA, process=process.name, max_size=connections, settings=BY_KEY, admit=admit
+    )
+    process.defer(database.close)
+    await check_schema(database, FOLDERS)
+    return database

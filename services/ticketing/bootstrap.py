@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chassis import migrations
+from chassis import migrations, published
 from chassis.batches import Outcome
 from chassis.clock import SystemClock
+from chassis.compared import Comparing, admit
 from chassis.consumer import Consumer
 from chassis.database import BY_KEY, Admit, Database
 from chassis.kafka import make_producer
@@ -14,7 +15,6 @@ from chassis.lifecycle import ProcessContext
 from chassis.pruning import Pruner
 from chassis.relay import Relay
 from services.ticketing import retention
-from services.ticketing.comparing import Comparing, admit
 from services.ticketing.dead_letter_gauges import DeadLetterGauges
 from services.ticketing.settings import TicketingApiSettings, TicketingWorkerSettings
 from services.ticketing.store.dead_letters import Room
@@ -29,6 +29,12 @@ from services.ticketing.worker import (
 
 SCHEMA = "ticketing"
 MIGRATIONS = [migrations.CHASSIS, (SCHEMA, Path(__file__).parent / "migrations")]
+QUESTIONS = {
+    "ticket.events.v1": published.by_version("tickets", "id", "ticket_id"),
+    "desk.staff.v1": published.by_version("agent_identities", "person_key", "identity"),
+    "desk.policy.v1": published.by_version("(SELECT 'policy' AS key, version FROM policies)", "key", "record_key"),
+}
+"""Every topic whose records come from this schema and carry a version, with the question what the tables lack."""
 API_CONNECTIONS = 8
 WORKER_CONNECTIONS = 5
 LOOP_LIMIT_SECONDS = 60
@@ -59,7 +65,7 @@ async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings])
     """Applies commands, receipts and profiles, keeps the dead letters, and publishes the schema's outbox."""
     settings = process.settings
     dsn = settings.database_url.get_secret_value()
-    comparing = Comparing(await _connect(process, dsn, 1, BY_KEY), settings)
+    comparing = Comparing(await _connect(process, dsn, 1, BY_KEY), settings, QUESTIONS, fault_prefix=SCHEMA)
     await comparing.compare()
     database = await _connect(process, dsn, WORKER_CONNECTIONS, BY_KEY, admit)
     process.spawn("comparing", comparing.run())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 
-from chassis import parking, restoring
+from chassis import compared, parking, restoring
 from chassis.database import Connection
 from chassis.outbox import unpack_headers
 from chassis.records import Raw
@@ -28,7 +28,7 @@ from services.ticketing.domain.book import Aliases, EarlyChange
 from services.ticketing.domain.change import TicketChange
 from services.ticketing.domain.deliveries import post_instruction
 from services.ticketing.domain.folding import lacks_details, message_of, ticket_of
-from services.ticketing.store import agents, compared, folding, policies
+from services.ticketing.store import agents, folding, policies
 from services.ticketing.store.folding import Folded
 from services.ticketing.store.forks import forks_in, take_back
 from services.ticketing.store.rows import model_json

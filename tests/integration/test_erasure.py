@@ -18,7 +18,7 @@ import httpx
 import pytest
 import typer
 
-from chassis import outbox
+from chassis import compared, outbox
 from chassis.clock import ManualClock
 from chassis.database import Database
 from chassis.dead_letters import DeadLetter
@@ -39,7 +39,6 @@ from services.ingest.worker.run import Noting
 from services.notifier.handle import handle
 from services.ticketing import tokens
 from services.ticketing.api.app import create_app
-from services.ticketing.store import compared
 from services.ticketing.store.dead_letters import Room, store_dead_letters
 from services.ticketing.tokens import Scope
 from tests import topic_reader

@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from chassis.compared import is_compared
 from chassis.database import Connection
 from chassis.error_text import describe
 from chassis.faults import fault_point
@@ -16,7 +17,6 @@ from chassis.logs import get_logger
 from services.ticketing.api.context import Caller, services_of
 from services.ticketing.api.problems import Problem
 from services.ticketing.store import idempotency
-from services.ticketing.store.compared import is_compared
 from services.ticketing.store.saving import Conflict
 
 KEY = "Idempotency-Key"

@@ -22,7 +22,7 @@ def relay_points(prefix: str = "relay") -> list[str]:
     return [point.replace("<relay>", prefix) for point in RELAY_POINTS]
 
 
-_ROUTER = [*consumer_points("router"), "router.published", *relay_points("router")]
+_ROUTER = [*consumer_points("router"), "router.published", "router.compares", *relay_points("router")]
 POINTS: Mapping[str, list[str]] = {
     "ingest-slack": ["ingest.published"],
     "ingest-telegram": ["ingest.published"],
@@ -38,7 +38,7 @@ POINTS: Mapping[str, list[str]] = {
     ],
     "notifier-0": [
         *consumer_points("notifier"), *relay_points("notifier"),
-        "notifier.leased", "notifier.posted", "notifier.recorded",
+        "notifier.compares", "notifier.leased", "notifier.posted", "notifier.recorded",
     ],
 }  # fmt: skip
 """Every fault point of every process."""

@@ -18,6 +18,7 @@ from contracts import codec
 from contracts.chat_receipts_v1 import DeliveryChanged
 from contracts.chat_replies_v1 import EditReply, PostReply, ReplyInstruction
 from sandbox.stack.kafka.server import EmbeddedKafka
+from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.notifier.bootstrap import FAULT_POINTS
 from tests import topic_reader
 from tests.integration.notifier.conftest import Desk, eventually
@@ -59,9 +60,19 @@ class Notifiers:
             "FAULT_POINTS": faults,
             "FAULT_DIRECTORY": str(self.faults),
         }
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment)
+        with self._log(name).open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment, stdout=log, stderr=log
+            )
         self.running.append(process)
         return process
+
+    def _log(self, name: str) -> Path:
+        self.faults.mkdir(exist_ok=True)
+        return self.faults / f"{name}.log"
+
+    def said(self, name: str) -> str:
+        return self._log(name).read_text()
 
     async def publish(self, *instructions: ReplyInstruction) -> None:
         producer = AIOKafkaProducer(bootstrap_servers=self._kafka.bootstrap_servers, acks="all")
@@ -167,6 +178,44 @@ async def test_a_notifier_that_was_stopped_beyond_its_lease_doubles_nothing(noti
     stopped.terminate()
     assert await notifiers.ended(stopped) == 0
     assert notifiers.desk.slack_posts(place) == ["once", "after it", "last"]
+
+
+async def test_a_sent_post_is_known_though_postgresql_is_away_when_the_platform_answers(
+    notifiers: Notifiers, postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    place, go = notifiers.desk.telegram_dialog(), tmp_path / "go"
+    post = notifiers.desk.post(place, "once")
+    process = notifiers.start(faults=f"notifier.posted=hold:{go}", name="notifier-0")
+    await notifiers.publish(post)
+    await eventually(notifiers.reached("notifier.posted"), 60)
+    await postgres.stop()
+    go.touch()
+    await eventually(lambda: "outcome_not_written" in notifiers.said("notifier-0"), 60)
+    await postgres.start()
+    await notifiers.ends(post, "post sent")
+    assert notifiers.desk.telegram_posts(place) == ["once"]
+    assert process.poll() is None
+
+
+async def test_a_notifier_that_runs_sends_nothing_from_a_ledger_set_back(notifiers: Notifiers) -> None:
+    """The ledger says that the post wasn't made: sending it again would double it."""
+    place, database = notifiers.desk.slack_channel(), notifiers.desk.database
+    post = notifiers.desk.post(place, "once")
+    process = notifiers.start()
+    await notifiers.publish(post)
+    await notifiers.ends(post, "post sent")
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE compared_database SET server_started_at = server_started_at - interval '1 s'")
+        await connection.execute("UPDATE deliveries SET version = 1")
+        await connection.execute("DELETE FROM parts")
+        await connection.execute("UPDATE operations SET state = 'queued', due_at = now(), ended_at = NULL")
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name = 'notifier-0'"
+        )
+    assert await notifiers.ended(process) == 1
+    assert "okno positions accept notifier published chat.receipts.v1 " in notifiers.said("notifier-0")
+    assert notifiers.desk.slack_posts(place) == ["once"]
 
 
 async def test_a_ledger_set_back_is_refused_by_the_receipts_that_it_published(notifiers: Notifiers) -> None:

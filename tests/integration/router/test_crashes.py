@@ -70,6 +70,7 @@ def expected(events: list[ChatEvent]) -> dict[str, list[str]]:
         "router.taken",
         "router.relayed",
         "router.published",
+        "router.compares",
         "router.settled",
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from chassis import compared
 from chassis.clock import ManualClock
 from chassis.database import Database
 from chassis.migrations import migrate
@@ -14,7 +15,6 @@ from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.ticketing import tokens
 from services.ticketing.api.app import create_app
 from services.ticketing.bootstrap import MIGRATIONS, SCHEMA
-from services.ticketing.store import compared
 from services.ticketing.tokens import Scope
 from tests.integration.ticketing.desk import NOW, Desk
 from tests.integration.ticketing.processes import Processes

@@ -11,12 +11,12 @@ from pathlib import Path
 import httpx
 from aiokafka import AIOKafkaProducer
 
+from chassis.compared import is_compared
 from chassis.database import Database
 from contracts.base import RecordModel
 from contracts.codec import decode, encode
 from contracts.ticket_events_v1 import TicketChanged
 from contracts.topics import TOPICS
-from services.ticketing.store.compared import is_compared
 from tests import topic_reader
 from tests.integration.ticketing.desk import NOW
 

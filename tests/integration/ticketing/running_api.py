@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import httpx
 import psutil
 
+from chassis import compared
 from chassis.clock import ManualClock
 from chassis.database import Database
 from chassis.migrations import migrate
@@ -24,7 +25,6 @@ from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.ticketing import tokens
 from services.ticketing.api.app import create_app
 from services.ticketing.bootstrap import MIGRATIONS, SCHEMA
-from services.ticketing.store import compared
 from services.ticketing.tokens import Scope
 from tests.conftest import run_aside
 from tests.integration.ticketing.desk import NOW, Desk, place_message, slack_place

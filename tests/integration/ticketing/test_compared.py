@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from chassis import compared
 from chassis.database import Database
 from sandbox.stack.postgres.server import EmbeddedPostgres
-from services.ticketing.store import compared
 from services.ticketing.worker import CONSUMER, DEAD_CONSUMER
 from tests import backups
 from tests.integration.ticketing.desk import Desk, later, place_message, slack_place

@@ -12,10 +12,11 @@ from chassis.positions import PositionsRefused
 from chassis.published import PUBLISHED, PublishedAhead
 from chassis.settings import KafkaSettings
 from sandbox.stack.kafka.server import EmbeddedKafka
-from services.ticketing.comparing import EVENTS, POLICY, QUESTIONS, STAFF
+from services.ticketing.bootstrap import QUESTIONS
 from tests.integration.ticketing.desk import Desk, telegram_place
 from tests.integration.ticketing.processes import Processes
 
+EVENTS, STAFF, POLICY = "ticket.events.v1", "desk.staff.v1", "desk.policy.v1"
 SET_BACK = "UPDATE tickets SET version = version - 1"
 
 
