@@ -7,15 +7,18 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from chassis import logs
+from chassis.settings import ProcessSettings
 from deploy.telemetry import catalogue, files
 from deploy.telemetry.dashboards import DASHBOARDS
-from deploy.telemetry.faults import Fault, Faults, held_points
+from deploy.telemetry.faults import FAULTS, Fault, Scene, settings
+from deploy.telemetry.faults.fault import beside
 from deploy.telemetry.picture import draw
 from deploy.telemetry.server import Prometheus, Refused
 from deploy.telemetry.traffic import Traffic
@@ -102,27 +105,40 @@ async def queries(prometheus: Prometheus) -> list[str]:
     return wrong
 
 
-async def faults(watch: Watch, chosen: Sequence[Fault]) -> tuple[set[str], list[str]]:
-    """Cause each; the alerts that fired and ended, and what is wrong with the others."""
-    wrong: list[str] = []
-    ended: dict[str, float] = {}
-    for fault in chosen:
+class Proof:
+    """Causes faults and waits for their alerts. `ended`: when the faults of those that fired did."""
+
+    def __init__(self, scene: Scene, watch: Watch) -> None:
+        self._scene = scene
+        self._watch = watch
+        self._began = time.monotonic()
+        self.ended: dict[str, float] = {}
+        self.wrong: list[str] = []
+
+    async def cause(self, fault: Fault) -> None:
+        """None of its alerts may fire before."""
+        early = await self._watch.until_quiet(dict.fromkeys(fault.proves, time.monotonic()))
         began = time.monotonic()
-        wrong += [f"{name} did not fire: {fault.says}" for name in await _cause(fault, watch, ended)]
-        print(f"{fault.says}: {', '.join(sorted(fault.alerts | fault.after))} ({time.monotonic() - began:.0f} s)")
-    loud = await watch.until_quiet(ended)
-    return ended.keys() - loud, wrong + [f"{name} did not end" for name in sorted(loud)]
+        self._say(f"begun: {fault.says}")
+        async with fault.cause(self._scene):
+            missing = await self._watch.until_firing(fault.alerts)
+            await asyncio.sleep(max(0.0, began + fault.least - time.monotonic()))
+        self.ended |= dict.fromkeys(fault.alerts - missing - early, time.monotonic())
+        late = await self._watch.until_firing(fault.after)
+        self.ended |= dict.fromkeys(fault.after - late - early, time.monotonic())
+        self.wrong += [f"{name} fired before: {fault.says}" for name in sorted(early)]
+        self.wrong += [f"{name} did not fire: {fault.says}" for name in sorted(missing | late)]
+        self._say(f"{', '.join(sorted(fault.proves))}: {fault.says} ({time.monotonic() - began:.0f} s)")
 
+    async def end(self) -> set[str]:
+        """Those that fired and are gone."""
+        self._say(f"waiting for the ends of {', '.join(sorted(self.ended))}")
+        loud = await self._watch.until_quiet(self.ended)
+        self.wrong += [f"{name} did not end" for name in sorted(loud)]
+        return self.ended.keys() - loud
 
-async def _cause(fault: Fault, watch: Watch, ended: dict[str, float]) -> set[str]:
-    began = time.monotonic()
-    async with fault.cause():
-        missing = await watch.until_firing(fault.alerts)
-        await asyncio.sleep(max(0.0, began + fault.least - time.monotonic()))
-    ended |= dict.fromkeys(fault.alerts - missing, time.monotonic())
-    late = await watch.until_firing(fault.after)
-    ended |= dict.fromkeys(fault.after - late, time.monotonic())
-    return missing | late
+    def _say(self, text: str) -> None:
+        print(f"{time.monotonic() - self._began:4.0f} s  {text}")
 
 
 async def verify(options: argparse.Namespace, folder: Path) -> list[str]:
@@ -132,7 +148,8 @@ async def verify(options: argparse.Namespace, folder: Path) -> list[str]:
         state=folder / "stack",
         stable_ports=False,
         telegram_transport="polling",
-        extra_env={"notifier": IMPATIENT, **held_points(points)},
+        ticketing_workers=2,
+        extra_env={"notifier": IMPATIENT, **settings(points)},
     )
     async with Stack(stack_options, progress=Progress()) as stack, httpx.AsyncClient(timeout=30) as http:
         clients = Clients(http, Doors.of_stack(stack.info))
@@ -146,13 +163,15 @@ async def verify(options: argparse.Namespace, folder: Path) -> list[str]:
             if options.no_faults:
                 return wrong
             watch = Watch(prometheus)
-            watching = asyncio.create_task(watch.run())
-            chosen = [
-                one for one in Faults(stack, clients, http, points).all() if options.only <= one.alerts | one.after
-            ]
-            proven, unproven = await faults(watch, chosen)
-            wrong += unproven
-            watching.cancel()
+            proof = Proof(Scene(stack, clients, http, points), watch)
+            async with beside(watch.run()):
+                for group in FAULTS:
+                    async with asyncio.TaskGroup() as causing:
+                        for fault in group:
+                            if not options.only or options.only & fault.proves:
+                                causing.create_task(proof.cause(fault))
+                proven = await proof.end()
+            wrong += proof.wrong
             for name, text in sorted(watch.texts.items()):
                 print(f"  {name}: {text}")
             wrong += [f"{name}: its text is broken: {text}" for name, text in watch.texts.items() if "<" in text]
@@ -164,11 +183,13 @@ async def verify(options: argparse.Namespace, folder: Path) -> list[str]:
 def main(given: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="deploy/verify-telemetry", description=__doc__)
     parser.add_argument("--no-faults", action="store_true", help="evaluate the queries only")
-    parser.add_argument("--only", action="append", default=[], metavar="ALERT", help="cause only what makes it fire")
+    only = "cause only what makes it fire"
+    parser.add_argument("--only", action="append", default=[], choices=sorted(ALERTS), metavar="ALERT", help=only)
     parser.add_argument("--picture", type=Path, help="draw the overview from its queries into this PNG")
     parser.add_argument("--seconds", type=float, default=60, help="of traffic before the queries")
     options = parser.parse_args(given)
     options.only = frozenset(options.only)
+    logs.configure(ProcessSettings(log_level="WARNING", log_format="console"), "verify-telemetry")
     with tempfile.TemporaryDirectory(prefix="okno-telemetry-") as folder:
         Path(folder).chmod(0o755)
         wrong = asyncio.run(verify(options, Path(folder)))

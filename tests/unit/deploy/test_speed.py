@@ -20,6 +20,10 @@ def made_faster(expr: str) -> str:
         ("a unless a offset 1h", "a unless a offset 180s"),
         ("max by (x) (okno_consumer_lag_seconds) > 60", "max by (x) (okno_consumer_lag_seconds) > 6"),
         ("okno:outbox_oldest_age_seconds:max > 60", "okno:outbox_oldest_age_seconds:max > 6"),
+        (
+            "okno_loop_last_turn_age_seconds > okno_loop_limit_seconds",
+            "okno_loop_last_turn_age_seconds > 0.1 * okno_loop_limit_seconds",
+        ),
         ("okno:event_loop_delay_seconds:p99 > 0.5", "okno:event_loop_delay_seconds:p99 > 0.5"),
         ("okno:x:errors:ratio_rate5m > 0.072", "okno:x:errors:ratio_rate5m > 0.072"),
     ],
