@@ -60,12 +60,12 @@ FAULTS = (
             platforms.telegram_away,
         ),
         Fault("two processes read the same partitions", frozenset({"OknoPositionsRefused"}), processes.read_twice),
+        Fault("statements wait for a lock", frozenset({"OknoPoolWaits"}), servers.table_locked),
     ),
     (
         Fault("many answers in one channel", frozenset({"OknoRateLimitWaits"}), platforms.many_answers),
         Fault("a process gets no CPU", frozenset({"OknoEventLoopBlocked"}), processes.starved),
     ),
-    (Fault("statements wait for a lock", frozenset({"OknoPoolWaits"}), servers.table_locked),),
     (Fault("the router is killed", frozenset({"OknoProcessDown", "OknoProcessMissing"}), processes.no_router),),
     (Fault("a process starts again and again", frozenset({"OknoProcessRestarts"}), processes.restarts),),
     (Fault("Kafka is stopped", frozenset({"OknoWebhooksRefused"}), servers.no_kafka),),
