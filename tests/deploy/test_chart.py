@@ -203,8 +203,60 @@ def test_a_changed_setting_starts_only_the_processes_anew_that_read_it(render: R
 
 
 def test_large_numbers_stay_numbers(render: Render) -> None:
-    documents = render("full")
+    documents = render("full", jsons=("processes.ticketing-worker.autoscaling.lagThreshold=5e7",))
     assert named(documents, "ConfigMap", "desk-ticketing-worker")["data"]["DEAD_LETTERS_MAX"] == "50000000"
+    scaled = named(documents, "ScaledObject", "desk-ticketing-worker")["spec"]
+    assert {trigger["metadata"]["lagThreshold"] for trigger in scaled["triggers"]} == {"50000000"}
+
+
+def test_secrets_keep_every_character(render: Render) -> None:
+    password = "a\"b'c\\d{{ e }}$(F)%s #: \u00e9\n\t "
+    documents = render(
+        "minimal",
+        sets=("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno"),
+        jsons=(f"kafka.auth.password={json.dumps(password)}", 'slack.botToken="0123"', 'slack.signingSecret="yes"'),
+    )
+    assert set(named(documents, "Secret", "okno-kafka")["stringData"].values()) == {password}
+    assert named(documents, "Secret", "okno-hooks")["stringData"]["cli.KAFKA_SASL_PASSWORD"] == password
+    slack = named(documents, "Secret", "okno-slack")["stringData"]
+    assert slack == {"SLACK_BOT_TOKEN": "0123", "SLACK_SIGNING_SECRET": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("own", "username", "password"),
+    [
+        ("username=router,password=secret", {"value": "router"}, ("okno-kafka", "router.KAFKA_SASL_PASSWORD")),
+        ("existingSecret.name=mine", ("mine", "username"), ("mine", "password")),
+        ("username=router,existingSecret.passwordKey=router", {"value": "router"}, ("common", "router")),
+    ],
+)
+def test_a_login_of_its_own_isnt_mixed_with_the_common_one(
+    render: Render, own: str, username: Any, password: tuple[str, str]
+) -> None:
+    sets = ("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno", "kafka.auth.existingSecret.name=common")
+    documents = render("minimal", sets=(*sets, *(f"kafka.users.router.{part}" for part in own.split(","))))
+
+    def login(process: str) -> list[Any]:
+        (container,) = named(documents, "StatefulSet", f"okno-{process}")["spec"]["template"]["spec"]["containers"]
+        found = {variable.pop("name"): variable for variable in map(dict, container["env"])}
+        return [found["KAFKA_SASL_USERNAME"], found["KAFKA_SASL_PASSWORD"]]
+
+    def secret(name: str, key: str) -> Any:
+        return {"valueFrom": {"secretKeyRef": {"name": name, "key": key}}}
+
+    assert login("router") == [username if isinstance(username, dict) else secret(*username), secret(*password)]
+    assert login("notifier") == [{"value": "okno"}, secret("common", "password")]
+
+
+def test_no_service_account_is_made_where_one_is_there(render: Render) -> None:
+    documents = render("existing-secrets")
+    assert not list(of_kind(documents, "ServiceAccount"))
+    assert {template["spec"]["serviceAccountName"] for _, template in pods(documents)} == {"okno-pods"}
+
+
+def test_a_long_version_is_cut_to_what_a_label_takes(render: Render) -> None:
+    for one in render("minimal", sets=(f"image.tag=main-{'a' * 57}-b",)):
+        assert one["metadata"]["labels"]["app.kubernetes.io/version"] == f"main-{'a' * 57}"
 
 
 def test_selectors_hold_nothing_that_changes_with_a_version(render: Render) -> None:
@@ -343,7 +395,27 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
         ("minimal", ("settings.LOG_LEVL=INFO",), "settings.LOG_LEVL: no process reads such a setting"),
         ("minimal", ("settings.DATABASE_URL=x",), "settings.DATABASE_URL: no process reads such a setting, or another"),
         ("minimal", ("processes.router.settings.HTTP_PORT=1",), "processes.router.settings.HTTP_PORT"),
-        ("minimal", ("processes.router.replicas=13",), "replicas"),
+        ("minimal", ("processes.router.replicas=13",), "processes.router.replicas is 13: there are 12 partitions"),
+        ("minimal", ("processes.router.autoscaling.maxReplicas=13",), "autoscaling.maxReplicas is 13: there are 12"),
+        ("minimal", ("processes.router.replicas=two",), "processes.router.replicas"),
+        ("minimal", ("settings.SLACK_API_URL=slack.com",), "settings.SLACK_API_URL must be a URL that starts with"),
+        ("minimal", ("settings.DRAIN_SECONDS=20s",), "settings.DRAIN_SECONDS must be a number of seconds (it is 20s)"),
+        (
+            "minimal",
+            ("processes.router.settings.OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318",),
+            "processes.router.settings.OTEL_EXPORTER_OTLP_ENDPOINT must be a URL that starts with http:// or https://",
+        ),
+        ("minimal", ("networkPolicy=null",), "missing property 'networkPolicy'"),
+        ("minimal", ("kafka.auth=null",), "missing property 'auth'"),
+        ("minimal", ("processes.router=null",), "missing property 'router'"),
+        ("minimal", (r"podLabels.app\.kubernetes\.io/name=a",), "podLabels: the chart itself sets labels like app."),
+        ("minimal", ("fullnameOverride=7a",), "resources can't be named 7a"),
+        ("minimal", ("fullnameOverride=a.b",), "fullnameOverride"),
+        (
+            "minimal",
+            ("database.url=postgresql://a/b?sslmode=prefer", "database.tls.mode=require"),
+            "the database URL of ingest has an sslmode, which wins over database.tls.mode",
+        ),
         ("minimal", ("processes.router.autoscaling.minReplicas=0",), "minReplicas"),
         ("keda", ("processes.router.autoscaling.maxReplicas=1",), "minReplicas is above maxReplicas"),
         ("minimal", ("procesess.router.replicas=2",), "procesess"),
