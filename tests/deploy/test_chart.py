@@ -186,20 +186,23 @@ def test_only_one_pod_polls_telegram(render: Render) -> None:
 def test_a_changed_setting_starts_only_the_processes_anew_that_read_it(render: Render) -> None:
     def checksums(*sets: str) -> dict[str, str]:
         found = {}
-        for one in of_kind(render("minimal", sets=sets), "Deployment", "StatefulSet"):
+        for one in of_kind(render("minimal", sets=("toolbox.enabled=true", *sets)), "Deployment", "StatefulSet"):
             found[one["metadata"]["name"]] = json.dumps(one["spec"]["template"]["metadata"]["annotations"])
         return found
 
-    def changed(*sets: str) -> set[str]:
-        before, after = checksums(), checksums(*sets)
-        return {name.removeprefix("okno-") for name in after if after[name] != before[name]}
+    def changed(*sets: str, before: tuple[str, ...] = ()) -> set[str]:
+        old, after = checksums(*before), checksums(*sets)
+        return {name.removeprefix("okno-") for name in after if after[name] != old[name]}
 
     assert changed("settings.RETAIN_DECISIONS_DAYS=50") == {"router"}
     assert changed("processes.notifier.settings.LOG_LEVEL=DEBUG") == {"notifier"}
     assert changed("slack.botToken=xoxb-new") == {"notifier", "ingest-worker"}
     assert changed("slack.signingSecret=another") == {"ingest-slack"}
     with_database = {process for process in PROCESSES if process not in {"ingest-slack", "ingest-telegram"}}
-    assert changed("database.url=postgresql://okno:new@postgres:5432/okno") == with_database
+    assert changed("database.url=postgresql://okno:new@postgres:5432/okno") == with_database | {"cli"}
+    login = ("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno", "kafka.auth.password=old")
+    with_kafka = {process for process in PROCESSES if process not in {"ingest-telegram", "ticketing-api"}}
+    assert changed(*login, "kafka.auth.password=new", before=login) == with_kafka | {"cli"}
 
 
 def test_large_numbers_stay_numbers(render: Render) -> None:
