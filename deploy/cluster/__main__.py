@@ -201,13 +201,17 @@ class Life:
             self.apply("install", values)
             self.check_ready()
             self.remove()
-        self.say("values minimal become full and minimal again")
+        self.say("values minimal become full, webhooks polling and webhooks again, full minimal")
         name = "fullnameOverride=okno"  # a release that changes its name is another one
         self.apply("install", "minimal", name)
-        self.apply("upgrade", "full", name)
-        self.check_ready()
-        self.apply("upgrade", "minimal", name)
-        self.check_ready()
+        for values, *sets in (
+            ("full",),
+            ("full", "telegram.transport=polling"),  # another strategy, which mustn't keep a part of the old one
+            ("full",),
+            ("minimal",),
+        ):
+            self.apply("upgrade", values, name, *sets)
+            self.check_ready()
         self.remove()
 
 
