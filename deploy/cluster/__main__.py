@@ -152,6 +152,9 @@ class Life:
             "topics.managedBy=none", fails=True,
         )  # fmt: skip
         _require(_ids(before) == _ids(self.pods()), "a failed migration has touched pods")
+        hooks = self._cluster.items("jobs,secrets,serviceaccounts,networkpolicies", "-n", NAMESPACE, "-l", _release())
+        left = [one["kind"] for one in hooks if one["metadata"]["name"] in {"okno-hooks", "okno-migrate"}]
+        _require(left == ["Job"], f"of the failed migration its Job should be left, for its log, but there are {left}")
         self.check_ready(image=":2.0.0")
 
         self.say("rollback to the first version: no Job, the old pods again")

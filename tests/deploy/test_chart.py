@@ -375,7 +375,12 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
     ("values", "sets", "complaint"),
     [
         ("minimal", ("kafka.bootstrapServers=",), "kafka.bootstrapServers is missing"),
-        ("minimal", ("kafka.bootstrapServers=kafka",), "kafka.bootstrapServers"),
+        (
+            "minimal",
+            ("kafka.bootstrapServers=kafka",),
+            "kafka.bootstrapServers must be host:port, several separated by",
+        ),
+        ("minimal", (r"kafka.bootstrapServers=a:1\,b",), "kafka.bootstrapServers must be host:port, several separated"),
         (
             "minimal",
             ("database.url=",),
@@ -386,7 +391,8 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
             ("database.url=", "database.services.router.url=postgresql://a/b"),
             "no database for ingest, ticketing",
         ),
-        ("minimal", ("database.url=mysql://a/b",), "database.url"),
+        ("minimal", ("database.url=mysql://a/b",), "the database URL of ingest must start with postgresql://"),
+        ("minimal", ("database.url=postgresql://a:b/c@d/e",), "the database URL of ingest has an @ behind a /, ? or #"),
         ("minimal", ("slack.enabled=false",), "no platform is connected: set slack.enabled or telegram.enabled"),
         ("minimal", ("slack.signingSecret=",), "slack.signingSecret is missing: set slack.existingSecret"),
         ("minimal", ("slack.transport=socket",), "slack.appToken is missing"),
@@ -446,6 +452,14 @@ def test_wrong_values_are_refused_with_what_to_set(
     done = template(values, sets=sets)
     assert done.returncode != 0
     assert complaint.replace(".", "/") in done.stderr or complaint in done.stderr, done.stderr
+
+
+def test_a_refused_url_isnt_shown_as_it_has_a_password(
+    template: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = template("minimal", sets=("database.url=mysql://okno:a-password@db/okno",))
+    assert done.returncode != 0
+    assert "a-password" not in done.stderr + done.stdout
 
 
 def _keys(values: Any, path: str = "") -> Iterator[str]:
