@@ -163,6 +163,23 @@ def test_migrations_run_for_every_schema_each_with_its_own_database(render: Rend
     assert found == dict.fromkeys(SERVICES, "okno-postgres") | {"ticketing": "okno-ticketing-postgres"}
 
 
+@pytest.mark.parametrize(
+    ("own", "secret"),
+    [
+        ("existingSecret.name=mine", ("mine", "uri")),
+        ("existingSecret.key=router", ("common", "router")),
+        ("url=postgresql://router@db/okno", ("okno-database", "router.DATABASE_URL")),
+    ],
+)
+def test_a_service_has_a_database_of_its_own(render: Render, own: str, secret: tuple[str, str]) -> None:
+    common = ("database.url=", "database.existingSecret.name=common", "database.existingSecret.key=uri")
+    documents = render("minimal", sets=(*common, f"database.services.router.{own}"))
+    for process, expected in (("router", secret), ("notifier", ("common", "uri"))):
+        (container,) = named(documents, "StatefulSet", f"okno-{process}")["spec"]["template"]["spec"]["containers"]
+        (url,) = (one["valueFrom"]["secretKeyRef"] for one in container["env"] if one["name"] == "DATABASE_URL")
+        assert (url["name"], url["key"]) == expected
+
+
 def test_pods_have_the_time_they_need_to_end(render: Render, any_values: str) -> None:
     for name, template in pods(documents := render(any_values)):
         if name.rpartition("-")[2] in {"topics", "migrate", "cli"}:

@@ -1,12 +1,12 @@
-{{/* Where DATABASE_URL of a service is: the service's own secret, else the common one, else the chart's. */}}
+{{/*
+Where DATABASE_URL of a service is: the service's own secret, else the common one (under the service's own key, if it has
+one), else the chart's.
+*/}}
 {{- define "okno.databaseSecret" -}}
 {{- $common := .root.Values.database -}}
 {{- $own := index $common.services .service | default dict -}}
-{{- $given := dict -}}
-{{- if (($own.existingSecret).name) -}}{{- $given = $own.existingSecret -}}
-{{- else if $own.url -}}
-{{- else if $common.existingSecret.name -}}{{- $given = $common.existingSecret -}}
-{{- end -}}
+{{- $given := mergeOverwrite (deepCopy $common.existingSecret) (deepCopy ($own.existingSecret | default dict)) -}}
+{{- if and $own.url (not (($own.existingSecret).name)) -}}{{- $given = dict -}}{{- end -}}
 {{- if $given.name }}name: {{ $given.name | quote }}
 key: {{ $given.key | default "DATABASE_URL" | quote }}
 {{- else }}name: {{ .chartSecret | default (printf "%s-database" (include "okno.fullname" .root)) }}
