@@ -42,24 +42,30 @@ def _ends_soon(rule: Mapping[str, Any]) -> bool:
 
 
 class Watch:
-    """Which alerts fire now, and when each last began and last didn't."""
+    """Which alerts fire now, and when each last didn't, or wasn't even about to."""
 
     def __init__(self, prometheus: Prometheus) -> None:
         self._prometheus = prometheus
+        self._quiet_at: dict[str, float] = {}
+        self._calm_at: dict[str, float] = {}
         self.firing: set[str] = set()
-        self.quiet_at: dict[str, float] = {}
         self.texts: dict[str, str] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            firing = set()
+            firing, pending = set(), set()
             for rule in await self._prometheus.rules():
-                if rule["type"] == "alerting" and rule["state"] == "firing" and _ends_soon(rule):
+                if rule["type"] != "alerting" or not _ends_soon(rule):
+                    continue
+                if rule["state"] == "firing":
                     firing.add(rule["name"])
                     self.texts[rule["name"]] = rule["alerts"][0]["annotations"]["summary"]
+                elif rule["state"] == "pending":
+                    pending.add(rule["name"])
             now = time.monotonic()
-            self.quiet_at |= dict.fromkeys(ALERTS - firing, now)
+            self._quiet_at |= dict.fromkeys(ALERTS - firing, now)
+            self._calm_at |= dict.fromkeys(ALERTS - firing - pending, now)
             self.firing = firing
             await asyncio.sleep(1)
 
@@ -71,14 +77,23 @@ class Watch:
             await asyncio.sleep(0.5)
         return missing
 
+    async def until_calm(self, names: frozenset[str]) -> set[str]:
+        """Those whose condition has held ever since."""
+        return await _until(self._calm_at, dict.fromkeys(names, time.monotonic()))
+
     async def until_quiet(self, since: dict[str, float]) -> set[str]:
         """Those that have fired ever since the end of their faults."""
-        deadline = time.monotonic() + ALERT_SECONDS
-        while True:
-            loud = {name for name, ended in since.items() if self.quiet_at.get(name, 0) <= ended}
-            if not loud or time.monotonic() > deadline:
-                return loud
-            await asyncio.sleep(0.5)
+        return await _until(self._quiet_at, since)
+
+
+async def _until(last: dict[str, float], since: dict[str, float]) -> set[str]:
+    """Those whose last time isn't after the other one, in time; `last` changes meanwhile."""
+    deadline = time.monotonic() + ALERT_SECONDS
+    while True:
+        left = {name for name, at in since.items() if last.get(name, 0) <= at}
+        if not left or time.monotonic() > deadline:
+            return left
+        await asyncio.sleep(0.5)
 
 
 async def queries(prometheus: Prometheus) -> list[str]:
@@ -116,8 +131,8 @@ class Proof:
         self.wrong: list[str] = []
 
     async def cause(self, fault: Fault) -> None:
-        """None of its alerts may fire before."""
-        early = await self._watch.until_quiet(dict.fromkeys(fault.proves, time.monotonic()))
+        """None of its alerts may fire before, or be about to."""
+        early = await self._watch.until_calm(fault.proves)
         began = time.monotonic()
         self._say(f"begun: {fault.says}")
         async with fault.cause(self._scene):
@@ -126,7 +141,7 @@ class Proof:
         self.ended |= dict.fromkeys(fault.alerts - missing - early, time.monotonic())
         late = await self._watch.until_firing(fault.after)
         self.ended |= dict.fromkeys(fault.after - late - early, time.monotonic())
-        self.wrong += [f"{name} fired before: {fault.says}" for name in sorted(early)]
+        self.wrong += [f"{name} came before: {fault.says}" for name in sorted(early)]
         self.wrong += [f"{name} did not fire: {fault.says}" for name in sorted(missing | late)]
         self._say(f"{', '.join(sorted(fault.proves))}: {fault.says} ({time.monotonic() - began:.0f} s)")
 
@@ -175,7 +190,7 @@ async def verify(options: argparse.Namespace, folder: Path) -> list[str]:
             for name, text in sorted(watch.texts.items()):
                 print(f"  {name}: {text}")
             wrong += [f"{name}: its text is broken: {text}" for name, text in watch.texts.items() if "<" in text]
-            unseen = ", ".join(sorted(ALERTS - proven))
+            unseen = ", ".join(sorted(ALERTS - proven)) or "none"
             print(f"Fired and ended: {len(proven)} of {len(ALERTS)} alerts. In this run not: {unseen}")
     return wrong
 
