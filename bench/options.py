@@ -50,13 +50,19 @@ def parse(arguments: Sequence[str]) -> Options:
         help="offer more than Okno is rated for, for so long (default 5), and see that nothing is lost",
     )  # fmt: skip
     parser.add_argument("--overload-rate", type=float, help="messages a second of the overload (default 1000)")
+    parser.add_argument("--sampling-ratio", type=float, help="share of journeys that are traced (default 0.1)")
     parser.add_argument("--results", type=Path, help="where the results go (default bench/results.json)")
     given = parser.parse_args(arguments)
     options = QUICK if given.quick else Options()
-    named = ("rounds", "messages", "memory_minutes", "profile", "overload_minutes", "overload_rate", "results")
+    named = (
+        "rounds", "messages", "memory_minutes", "profile", "overload_minutes", "overload_rate", "sampling_ratio",
+        "results",
+    )  # fmt: skip
     chosen = {name: value for name in named if (value := getattr(given, name)) is not None}
     if chosen.get("rounds", 1) < 1 or chosen.get("messages", 100) < 100:
         parser.error("--rounds is at least 1, --messages at least 100")
+    if not 0 <= chosen.get("sampling_ratio", 0) <= 1:
+        parser.error("--sampling-ratio is a share from 0 to 1")
     if chosen.get("overload_minutes", 1) <= 0 or chosen.get("overload_rate", 200) <= options.rate:
         parser.error(f"--overload is a time, --overload-rate more than the {options.rate:g} that Okno is rated for")
     if "overload_minutes" in chosen:
