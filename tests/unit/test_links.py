@@ -1,4 +1,4 @@
-"""A link in a page leads to a file, and to a heading, that there is."""
+"""Links, paths and commands in the pages lead to what there is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in ROOT.glob("[!.]*/") for
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]+`")
+PATH = re.compile(r"`((?:bench|chaos|chassis|cli|contracts|deploy|docs|requirements|sandbox|services|tests)/[\w./-]+)`")
+MAKE = re.compile(r"`make ([a-z-]+)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -39,6 +41,14 @@ def test_there_are_pages_to_look_at() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     assert dead(page) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_paths_and_targets_exist(page: Path) -> None:
+    text = page.read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert [path for path in PATH.findall(text) if not (ROOT / path).exists()] == []
+    assert set(MAKE.findall(text)) <= targets
 
 
 def test_a_dead_link_is_found(tmp_path: Path) -> None:

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
-from deploy.sbom import bill, installed
+import json
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from deploy.sbom import LOCKS, bill, installed
 
 LOCK = """\
 # made by hand
@@ -24,6 +30,11 @@ def test_a_bill_leaves_out_what_is_not_installed_on_linux_by_this_python() -> No
     assert "colorama" not in kept
     assert "old" not in kept
     assert "old==1" in installed(LOCK, "3.11")
+
+
+@pytest.mark.parametrize("image", LOCKS)
+def test_a_bill_is_what_the_standard_asks_for(image: str) -> None:
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill(image, version="1.2.3"))) is None
 
 
 def test_a_bill_names_every_package_with_its_version_and_hashes() -> None:
