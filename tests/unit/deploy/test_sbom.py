@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from deploy.sbom import LOCKS, bill, installed
+from deploy.sbom import bill, installed
 
 LOCK = """\
 # made by hand
@@ -32,13 +31,9 @@ def test_a_bill_leaves_out_what_is_not_installed_on_linux_by_this_python() -> No
     assert "old==1" in installed(LOCK, "3.11")
 
 
-@pytest.mark.parametrize("image", LOCKS)
-def test_a_bill_is_what_the_standard_asks_for(image: str) -> None:
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill(image, version="1.2.3"))) is None
-
-
 def test_a_bill_names_every_package_with_its_version_and_hashes() -> None:
     made = bill("router", version="1.2.3")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(made)) is None
     assert (made["bomFormat"], made["specVersion"]) == ("CycloneDX", "1.6")
     assert made["metadata"]["component"]["name"] == "okno-router"
     assert made["metadata"]["component"]["version"] == "1.2.3"
