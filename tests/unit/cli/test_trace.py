@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import typer
 
-from cli.trace import journeys
+from cli import environment
+from cli.trace import default_store, journeys
 from cli.trace_stores import fetch
 from cli.waterfall import Span
 
@@ -117,6 +119,18 @@ def test_a_trace_is_the_same_from_every_store(store: Any, address: str, asked: s
         Span("s1", None, "", "publish", 900_000, 900_000),
     ]
     assert called == [asked]
+
+
+def test_the_store_is_the_named_one_else_the_sandbox_of_the_stack(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(environment, "STACK_FILE", tmp_path / "stack.json")
+    monkeypatch.delenv("TRACE_STORE_URL", raising=False)
+    assert default_store() is None
+    (tmp_path / "stack.json").write_text('{"sandbox": {"traces_url": "http://s/traces"}}')
+    assert default_store() == "sandbox+http://s/traces"
+    monkeypatch.setenv("TRACE_STORE_URL", "jaeger+http://j")
+    assert default_store() == "jaeger+http://j"
 
 
 def test_a_trace_that_is_not_there_has_no_spans(store: Any) -> None:
