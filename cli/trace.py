@@ -104,7 +104,7 @@ def _step(entry: dict[str, Any]) -> str:
     changes = ", ".join(
         f"{name}: {_value(one.get('old'))} -> {_value(one.get('new'))}"
         for name, one in entry["changes"].items()
-        if isinstance(one, dict)
+        if isinstance(one, dict) and one.get("old") != one.get("new")
     )
     return f"version {entry['version']}: {entry['kind'].replace('_', ' ')}{f' ({changes})' if changes else ''}"
 

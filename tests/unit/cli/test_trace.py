@@ -31,7 +31,7 @@ def entry(version: int, kind: str, second: float, trace: str | None, **more: Any
 
 def test_changes_of_one_trace_are_a_journey_that_begins_when_the_customer_wrote() -> None:
     history = [
-        entry(3, "delivery_changed", 9.5, "b"),
+        entry(3, "delivery_changed", 9.5, "b", changes={"delivery": {"old": "queued", "new": "queued"}}),
         entry(1, "opened", 1.25, "a", message_id="m", changes={"status": {"old": None, "new": "new"}}),
         entry(2, "reply_added", 9, "b"),
         entry(4, "updated", 20, None),
@@ -43,6 +43,7 @@ def test_changes_of_one_trace_are_a_journey_that_begins_when_the_customer_wrote(
     assert (what, (opened - written).total_seconds()) == ("written in the chat", 0.25)
     assert step == "version 1: opened (status: - -> new)"
     assert found[0].about == "opened by customer Anna"
+    assert found[1].steps[1][1] == "version 3: delivery changed"
 
 
 ZIPKIN = [
