@@ -15,6 +15,7 @@ import yaml
 from typer.main import get_command
 
 from cli.commands import app
+from cli.processes import KINDS
 from deploy.telemetry import catalogue, files
 from deploy.telemetry.dashboards import DASHBOARDS
 
@@ -81,6 +82,13 @@ def test_an_alert_tells_who_is_called_what_is_wrong_and_where_to_read_on(rule: M
     assert page == files.RUNBOOKS / f"{rule['alert']}.md"
     text = page.read_text()
     assert [line for line in text.splitlines() if line.startswith("## ")] == list(PAGE)
+
+
+def test_every_kind_of_process_is_missed() -> None:
+    [rule] = [rule for rule in ALERTS if rule["alert"] == "OknoProcessMissing"]
+    kinds = re.findall(r'okno_process_info\{kind=~?"([^"]+)"', rule["expr"])
+    missed = {kind for named in kinds for kind in KINDS if re.fullmatch(named, kind)}
+    assert missed == set(KINDS) - {"sandbox"}
 
 
 def test_every_runbook_has_its_alert() -> None:
