@@ -27,6 +27,7 @@ SHOWN = re.compile(r"\$labels\.(\w+)")
 LEGEND = re.compile(r"\{\{(\w+)\}\}")
 PAGE = ("## Meaning", "## Impact", "## First five minutes", "## Deeper", "## Escalation")
 COMMAND = re.compile(r"`okno ([^`]+)`")
+POINTER = re.compile(r"\]\(([\w./-]+\.md)\)(?:, \"([^\"]+)\")?")
 TITLE = re.compile(r"\*([A-Z][^*]+)\*")
 
 
@@ -125,6 +126,13 @@ def test_dashboards_and_panels_that_runbooks_name_exist() -> None:
     for path in files.RUNBOOKS.glob("*.md"):
         for named in TITLE.findall(path.read_text()):
             assert {named, f"Okno: {named[0].lower()}{named[1:]}"} & titles, f"{path.name}: {named}"
+
+
+def test_pages_and_sections_that_runbooks_point_to_exist() -> None:
+    for path in files.RUNBOOKS.glob("*.md"):
+        for page, section in POINTER.findall(path.read_text()):
+            text = (files.RUNBOOKS / page).read_text()
+            assert not section or f"\n## {section}\n" in text, f"{path.name}: {page}, {section}"
 
 
 def cases() -> Iterator[tuple[str, bool]]:
