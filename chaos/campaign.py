@@ -181,14 +181,21 @@ async def _aside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 async def _rest(stack: Stack, hands: Hands, log: Log, patience: float) -> str | None:
-    """Wait until nothing is under way; what still is when it takes too long."""
+    """Wait until nothing is under way; what still is when nothing moves for so long, or it takes five times as long.
+
+    After a set back hundreds of profiles are fetched again, at the pace that Slack's limits allow.
+    """
     for call in (hands.slack, hands.telegram):
         await call("DELETE", "/faults")
     await hands.slack("PATCH", "/settings", {"speed": FAST})
     await hands.telegram("PUT", "/clock", {"scale": FAST})
-    deadline = time.monotonic() + patience
+    end = time.monotonic() + 5 * patience
+    last, moved_at = None, time.monotonic()
     while (problem := await _problem(stack, hands, log)) is not None:
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if problem != last:
+            last, moved_at = problem, now
+        if now > min(moved_at + patience, end):
             return problem
         await asyncio.sleep(0.3)
     return None
