@@ -89,9 +89,11 @@ def count(slo: Slo, window: str) -> str:
 
 
 def _summed(slo: Slo, function: str, window: str) -> tuple[str, str]:
-    """The good events and all of them. Where all are bad there may be no series of good ones: they are none then."""
-    total = f"sum({function}({slo.total}[{window}]))"
-    return f"(sum({function}({slo.good}[{window}])) or 0 * {total})", total
+    """The good events and all of them. A bucket is always there with its count; but where all events are bad there may
+    be no series of good ones: they are none then.
+    """
+    good, total = (f"sum({function}({selected}[{window}]))" for selected in (slo.good, slo.total))
+    return good if "_bucket{" in slo.good else f"({good} or 0 * {total})", total
 
 
 def _recordings(slo: Slo) -> list[Json]:

@@ -151,6 +151,7 @@ def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not()
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+@pytest.mark.timeout(600)
 def test_promtool_agrees() -> None:
     tests = [str(path) for path in sorted((files.RULES / "tests").glob("*.yaml"))]
     for command in (["check", "rules", *map(str, sorted(files.RULES.glob("*.yaml")))], ["test", "rules", *tests]):
