@@ -1,7 +1,7 @@
 # The one list of commands. `make` or `make help` prints it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz telemetry telemetry-check trace-picture format schemas lock sbom compose-check chart-files chart-check cluster-check clean
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz telemetry telemetry-check trace-picture format schemas lock sbom compose-check chart-files chart-check cluster-check workflows-check clean
 
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -91,6 +91,9 @@ chart-check: .venv/installed-dev ## check the Helm chart: lint, render, validate
 
 cluster-check: .venv/installed-dev ## install the chart into a real control plane with simulated nodes (makes Kubernetes first)
 	@deploy/verify-cluster
+
+workflows-check: ## check the workflows of .github with actionlint (makes it first)
+	@deploy/verify-workflows
 
 bench: .venv/installed-dev ## measure throughput, latency, CPU and memory against the floor; writes bench/results.json
 	@$(PY) -m bench $(ARGS)

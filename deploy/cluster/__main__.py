@@ -1,5 +1,5 @@
-"""The chart's life in a real control plane: install, upgrade, a migration that fails, rollback, scaling, uninstall;
-then each of its CI value files. `deploy/verify-cluster` makes the programs it needs and starts it.
+"""The chart's life in a real control plane: install, upgrade, a migration that fails, rollback, scaling, a recovery,
+uninstall; then each of its CI value files. `deploy/verify-cluster` makes the programs it needs and starts it.
 """
 
 from __future__ import annotations
@@ -152,6 +152,9 @@ class Life:
             "topics.managedBy=none", fails=True,
         )  # fmt: skip
         _require(_ids(before) == _ids(self.pods()), "a failed migration has touched pods")
+        hooks = self._cluster.items("jobs,secrets,serviceaccounts,networkpolicies", "-n", NAMESPACE, "-l", _release())
+        left = [one["kind"] for one in hooks if one["metadata"]["name"] in {"okno-hooks", "okno-migrate"}]
+        _require(left == ["Job"], f"of the failed migration its Job should be left, for its log, but there are {left}")
         self.check_ready(image=":2.0.0")
 
         self.say("rollback to the first version: no Job, the old pods again")
@@ -173,7 +176,25 @@ class Life:
             self.apply("upgrade", "minimal", "image.tag=1.0.0", f"processes.router.replicas={count}")
             routers = {name for name in self.pods() if name.startswith("okno-router-")}
             _require(routers == {f"okno-router-{number}" for number in range(count)}, f"routers: {sorted(routers)}")
+
+        self._recover()
         self.remove()
+
+    def _recover(self) -> None:
+        """The way of docs/kubernetes.md, "Disaster recovery", but for the databases."""
+        self.say("a recovery: all but the toolbox is stopped, and an upgrade starts it again")
+        with_toolbox = ("image.tag=1.0.0", "toolbox.enabled=true")
+        self.apply("upgrade", "minimal", *with_toolbox)
+        running = len(self.pods())
+        processes = f"{_release()},app.kubernetes.io/component!=cli"
+        self._cluster.kubectl("-n", NAMESPACE, "scale", "statefulset,deployment", "--replicas=0", "-l", processes)
+        self._cluster.kubectl("-n", NAMESPACE, "wait", "pod", "-l", processes, "--for=delete", "--timeout=60s")
+        _require(
+            [name.rsplit("-", 2)[0] for name in self.pods()] == ["okno-cli"], f"still there: {sorted(self.pods())}"
+        )
+        self.apply("upgrade", "minimal", *with_toolbox)
+        self.check_ready()
+        _require(len(self.pods()) == running, f"of {running} pods only {sorted(self.pods())} are back")
 
     def _check_migrated_first(self, pods: dict[str, dict[str, Any]], *, times: int) -> None:
         migrated = [at for at, name in self.jobs_completed() if name == "okno-migrate"]
@@ -201,13 +222,17 @@ class Life:
             self.apply("install", values)
             self.check_ready()
             self.remove()
-        self.say("values minimal become full and minimal again")
+        self.say("values minimal become full, webhooks polling and webhooks again, full minimal")
         name = "fullnameOverride=okno"  # a release that changes its name is another one
         self.apply("install", "minimal", name)
-        self.apply("upgrade", "full", name)
-        self.check_ready()
-        self.apply("upgrade", "minimal", name)
-        self.check_ready()
+        for values, *sets in (
+            ("full",),
+            ("full", "telegram.transport=polling"),  # another strategy, which mustn't keep a part of the old one
+            ("full",),
+            ("minimal",),
+        ):
+            self.apply("upgrade", values, name, *sets)
+            self.check_ready()
         self.remove()
 
 

@@ -30,14 +30,15 @@ def _helm() -> str | None:
 
 @pytest.fixture(scope="session")
 def template() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `helm template` with CI value files (by name) and `--set`s."""
+    """Run `helm template` with CI value files (by name), `--set`s and `--set-json`s."""
     program = _helm()
     if program is None:
         pytest.skip("there is no helm; deploy/verify-chart builds one and runs these tests")
 
-    def run(*values: str, sets: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    def run(*values: str, sets: tuple[str, ...] = (), jsons: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         files = [part for name in values for part in ("-f", str(CHART / "ci" / f"{name}-values.yaml"))]
         chosen = [part for one in sets for part in ("--set", one)]
+        chosen += [part for one in jsons for part in ("--set-json", one)]
         command = [program, "template", "okno", str(CHART), "--namespace", "support", "--kube-version", "1.34.2"]
         return subprocess.run([*command, *files, *chosen], capture_output=True, text=True, check=False)
 
@@ -49,8 +50,8 @@ def render(template: Callable[..., subprocess.CompletedProcess[str]]) -> Render:
     """The resources of a rendered chart, not to be changed; values that are refused fail the test."""
 
     @functools.cache
-    def run(*values: str, sets: tuple[str, ...] = ()) -> list[Document]:
-        done = template(*values, sets=sets)
+    def run(*values: str, sets: tuple[str, ...] = (), jsons: tuple[str, ...] = ()) -> list[Document]:
+        done = template(*values, sets=sets, jsons=jsons)
         assert done.returncode == 0, done.stderr
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         return [document for document in yaml.load_all(done.stdout, loader) if document]

@@ -163,6 +163,23 @@ def test_migrations_run_for_every_schema_each_with_its_own_database(render: Rend
     assert found == dict.fromkeys(SERVICES, "okno-postgres") | {"ticketing": "okno-ticketing-postgres"}
 
 
+@pytest.mark.parametrize(
+    ("own", "secret"),
+    [
+        ("existingSecret.name=mine", ("mine", "uri")),
+        ("existingSecret.key=router", ("common", "router")),
+        ("url=postgresql://router@db/okno", ("okno-database", "router.DATABASE_URL")),
+    ],
+)
+def test_a_service_has_a_database_of_its_own(render: Render, own: str, secret: tuple[str, str]) -> None:
+    common = ("database.url=", "database.existingSecret.name=common", "database.existingSecret.key=uri")
+    documents = render("minimal", sets=(*common, f"database.services.router.{own}"))
+    for process, expected in (("router", secret), ("notifier", ("common", "uri"))):
+        (container,) = named(documents, "StatefulSet", f"okno-{process}")["spec"]["template"]["spec"]["containers"]
+        (url,) = (one["valueFrom"]["secretKeyRef"] for one in container["env"] if one["name"] == "DATABASE_URL")
+        assert (url["name"], url["key"]) == expected
+
+
 def test_pods_have_the_time_they_need_to_end(render: Render, any_values: str) -> None:
     for name, template in pods(documents := render(any_values)):
         if name.rpartition("-")[2] in {"topics", "migrate", "cli"}:
@@ -186,25 +203,80 @@ def test_only_one_pod_polls_telegram(render: Render) -> None:
 def test_a_changed_setting_starts_only_the_processes_anew_that_read_it(render: Render) -> None:
     def checksums(*sets: str) -> dict[str, str]:
         found = {}
-        for one in of_kind(render("minimal", sets=sets), "Deployment", "StatefulSet"):
+        for one in of_kind(render("minimal", sets=("toolbox.enabled=true", *sets)), "Deployment", "StatefulSet"):
             found[one["metadata"]["name"]] = json.dumps(one["spec"]["template"]["metadata"]["annotations"])
         return found
 
-    def changed(*sets: str) -> set[str]:
-        before, after = checksums(), checksums(*sets)
-        return {name.removeprefix("okno-") for name in after if after[name] != before[name]}
+    def changed(*sets: str, before: tuple[str, ...] = ()) -> set[str]:
+        old, after = checksums(*before), checksums(*sets)
+        return {name.removeprefix("okno-") for name in after if after[name] != old[name]}
 
     assert changed("settings.RETAIN_DECISIONS_DAYS=50") == {"router"}
     assert changed("processes.notifier.settings.LOG_LEVEL=DEBUG") == {"notifier"}
     assert changed("slack.botToken=xoxb-new") == {"notifier", "ingest-worker"}
     assert changed("slack.signingSecret=another") == {"ingest-slack"}
     with_database = {process for process in PROCESSES if process not in {"ingest-slack", "ingest-telegram"}}
-    assert changed("database.url=postgresql://okno:new@postgres:5432/okno") == with_database
+    assert changed("database.url=postgresql://okno:new@postgres:5432/okno") == with_database | {"cli"}
+    login = ("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno", "kafka.auth.password=old")
+    with_kafka = {process for process in PROCESSES if process not in {"ingest-telegram", "ticketing-api"}}
+    assert changed(*login, "kafka.auth.password=new", before=login) == with_kafka | {"cli"}
 
 
 def test_large_numbers_stay_numbers(render: Render) -> None:
-    documents = render("full")
+    documents = render("full", jsons=("processes.ticketing-worker.autoscaling.lagThreshold=5e7",))
     assert named(documents, "ConfigMap", "desk-ticketing-worker")["data"]["DEAD_LETTERS_MAX"] == "50000000"
+    scaled = named(documents, "ScaledObject", "desk-ticketing-worker")["spec"]
+    assert {trigger["metadata"]["lagThreshold"] for trigger in scaled["triggers"]} == {"50000000"}
+
+
+def test_secrets_keep_every_character(render: Render) -> None:
+    password = "a\"b'c\\d{{ e }}$(F)%s #: \u00e9\n\t "
+    documents = render(
+        "minimal",
+        sets=("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno"),
+        jsons=(f"kafka.auth.password={json.dumps(password)}", 'slack.botToken="0123"', 'slack.signingSecret="yes"'),
+    )
+    assert set(named(documents, "Secret", "okno-kafka")["stringData"].values()) == {password}
+    assert named(documents, "Secret", "okno-hooks")["stringData"]["cli.KAFKA_SASL_PASSWORD"] == password
+    slack = named(documents, "Secret", "okno-slack")["stringData"]
+    assert slack == {"SLACK_BOT_TOKEN": "0123", "SLACK_SIGNING_SECRET": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("own", "username", "password"),
+    [
+        ("username=router,password=secret", {"value": "router"}, ("okno-kafka", "router.KAFKA_SASL_PASSWORD")),
+        ("existingSecret.name=mine", ("mine", "username"), ("mine", "password")),
+        ("username=router,existingSecret.passwordKey=router", {"value": "router"}, ("common", "router")),
+    ],
+)
+def test_a_login_of_its_own_isnt_mixed_with_the_common_one(
+    render: Render, own: str, username: Any, password: tuple[str, str]
+) -> None:
+    sets = ("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno", "kafka.auth.existingSecret.name=common")
+    documents = render("minimal", sets=(*sets, *(f"kafka.users.router.{part}" for part in own.split(","))))
+
+    def login(process: str) -> list[Any]:
+        (container,) = named(documents, "StatefulSet", f"okno-{process}")["spec"]["template"]["spec"]["containers"]
+        found = {variable.pop("name"): variable for variable in map(dict, container["env"])}
+        return [found["KAFKA_SASL_USERNAME"], found["KAFKA_SASL_PASSWORD"]]
+
+    def secret(name: str, key: str) -> Any:
+        return {"valueFrom": {"secretKeyRef": {"name": name, "key": key}}}
+
+    assert login("router") == [username if isinstance(username, dict) else secret(*username), secret(*password)]
+    assert login("notifier") == [{"value": "okno"}, secret("common", "password")]
+
+
+def test_no_service_account_is_made_where_one_is_there(render: Render) -> None:
+    documents = render("existing-secrets")
+    assert not list(of_kind(documents, "ServiceAccount"))
+    assert {template["spec"]["serviceAccountName"] for _, template in pods(documents)} == {"okno-pods"}
+
+
+def test_a_long_version_is_cut_to_what_a_label_takes(render: Render) -> None:
+    for one in render("minimal", sets=(f"image.tag=main-{'a' * 57}-b",)):
+        assert one["metadata"]["labels"]["app.kubernetes.io/version"] == f"main-{'a' * 57}"
 
 
 def test_selectors_hold_nothing_that_changes_with_a_version(render: Render) -> None:
@@ -320,7 +392,12 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
     ("values", "sets", "complaint"),
     [
         ("minimal", ("kafka.bootstrapServers=",), "kafka.bootstrapServers is missing"),
-        ("minimal", ("kafka.bootstrapServers=kafka",), "kafka.bootstrapServers"),
+        (
+            "minimal",
+            ("kafka.bootstrapServers=kafka",),
+            "kafka.bootstrapServers must be host:port, several separated by",
+        ),
+        ("minimal", (r"kafka.bootstrapServers=a:1\,b",), "kafka.bootstrapServers must be host:port, several separated"),
         (
             "minimal",
             ("database.url=",),
@@ -331,7 +408,8 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
             ("database.url=", "database.services.router.url=postgresql://a/b"),
             "no database for ingest, ticketing",
         ),
-        ("minimal", ("database.url=mysql://a/b",), "database.url"),
+        ("minimal", ("database.url=mysql://a/b",), "the database URL of ingest must start with postgresql://"),
+        ("minimal", ("database.url=postgresql://a:b/c@d/e",), "the database URL of ingest has an @ behind a /, ? or #"),
         ("minimal", ("slack.enabled=false",), "no platform is connected: set slack.enabled or telegram.enabled"),
         ("minimal", ("slack.signingSecret=",), "slack.signingSecret is missing: set slack.existingSecret"),
         ("minimal", ("slack.transport=socket",), "slack.appToken is missing"),
@@ -343,7 +421,27 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
         ("minimal", ("settings.LOG_LEVL=INFO",), "settings.LOG_LEVL: no process reads such a setting"),
         ("minimal", ("settings.DATABASE_URL=x",), "settings.DATABASE_URL: no process reads such a setting, or another"),
         ("minimal", ("processes.router.settings.HTTP_PORT=1",), "processes.router.settings.HTTP_PORT"),
-        ("minimal", ("processes.router.replicas=13",), "replicas"),
+        ("minimal", ("processes.router.replicas=13",), "processes.router.replicas is 13: there are 12 partitions"),
+        ("minimal", ("processes.router.autoscaling.maxReplicas=13",), "autoscaling.maxReplicas is 13: there are 12"),
+        ("minimal", ("processes.router.replicas=two",), "processes.router.replicas"),
+        ("minimal", ("settings.SLACK_API_URL=slack.com",), "settings.SLACK_API_URL must be a URL that starts with"),
+        ("minimal", ("settings.DRAIN_SECONDS=20s",), "settings.DRAIN_SECONDS must be a number of seconds (it is 20s)"),
+        (
+            "minimal",
+            ("processes.router.settings.OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318",),
+            "processes.router.settings.OTEL_EXPORTER_OTLP_ENDPOINT must be a URL that starts with http:// or https://",
+        ),
+        ("minimal", ("networkPolicy=null",), "missing property 'networkPolicy'"),
+        ("minimal", ("kafka.auth=null",), "missing property 'auth'"),
+        ("minimal", ("processes.router=null",), "missing property 'router'"),
+        ("minimal", (r"podLabels.app\.kubernetes\.io/name=a",), "podLabels: the chart itself sets labels like app."),
+        ("minimal", ("fullnameOverride=7a",), "resources can't be named 7a"),
+        ("minimal", ("fullnameOverride=a.b",), "fullnameOverride"),
+        (
+            "minimal",
+            ("database.url=postgresql://a/b?sslmode=prefer", "database.tls.mode=require"),
+            "the database URL of ingest has an sslmode, which wins over database.tls.mode",
+        ),
         ("minimal", ("processes.router.autoscaling.minReplicas=0",), "minReplicas"),
         ("keda", ("processes.router.autoscaling.maxReplicas=1",), "minReplicas is above maxReplicas"),
         ("minimal", ("procesess.router.replicas=2",), "procesess"),
@@ -371,6 +469,14 @@ def test_wrong_values_are_refused_with_what_to_set(
     done = template(values, sets=sets)
     assert done.returncode != 0
     assert complaint.replace(".", "/") in done.stderr or complaint in done.stderr, done.stderr
+
+
+def test_a_refused_url_isnt_shown_as_it_has_a_password(
+    template: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = template("minimal", sets=("database.url=mysql://okno:a-password@db/okno",))
+    assert done.returncode != 0
+    assert "a-password" not in done.stderr + done.stdout
 
 
 def _keys(values: Any, path: str = "") -> Iterator[str]:

@@ -169,11 +169,29 @@ def test_jobs_reach_only_what_they_work_on(render: Render) -> None:
         assert out == {PORTS[name] for name in wanted}
 
 
+@pytest.mark.parametrize(
+    ("sets", "ports"),
+    [
+        (("database.url=postgresql://okno:a:6@b:6432/okno?x=:1",), {6432}),
+        (("database.url=postgresql://one,two:5433/okno",), {5432, 5433}),
+        (("database.services.router.existingSecret.name=a", "database.url=postgresql://a:6432/okno"), {5432, 6432}),
+        (("database.existingSecret.name=a",), {5432}),
+        (("database.existingSecret.name=a", "networkPolicy.database.ports={6432}"), {6432}),
+    ],
+)
+def test_policies_know_postgresqls_port_from_its_url(render: Render, sets: tuple[str, ...], ports: set[int]) -> None:
+    documents = render("minimal", sets=tuple(one.replace(",", r"\,") for one in sets))
+    for name in ("okno-router", "okno-migrate"):
+        policy = named(documents, "NetworkPolicy", name)
+        out = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]} - {53, 9092}
+        assert out == ports, name
+
+
 def test_operators_commands_reach_what_they_work_on(render: Render) -> None:
     policy = named(render("full"), "NetworkPolicy", "desk-cli")
     assert "ingress" not in policy["spec"]
     out = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]} - {53}
-    assert out == {9093, 9094, 5432, 6432, "http"}
+    assert out == {9093, 9094, 5432, 6432, 8080}
     api = named(render("full"), "NetworkPolicy", "desk-ticketing-api")["spec"]["ingress"][0]
     peers = [one["podSelector"]["matchLabels"] for one in api["from"] if "podSelector" in one]
     assert [labels["app.kubernetes.io/component"] for labels in peers] == ["cli"]

@@ -297,6 +297,41 @@ async def test_a_message_becomes_a_ticket_and_a_poison_record_a_dead_letter_with
             await _until(connection, query.format(topic, readers))
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("topics", "check", "--replicas", "1"), "All topics are as the registry wants them."),
+        (("doctor",), "topics: as the registry wants them"),
+        (("restore",), "notifier"),
+        (("positions", "accept", "router", "router", "chat.events.v1", "0", "0"), "router goes on with chat.events.v1"),
+        (("dead-letters", "reload"), "dead letters are on their topics"),
+        (("backfill", "slack", "--channel", "C1", "--since", "1h"), "ingest-worker reads slack:C1"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
+)
+async def test_operators_commands_need_no_more_than_the_charts_rights(
+    guarded_kafka: GuardedKafka, certificates: Certificates, database_url: str, command: tuple[str, ...], said: str
+) -> None:
+    for service in SERVICES:
+        await migrate(database_url, schema=service, folders=migration_folders(service))
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url}
+    environment |= kafka_environment(guarded_kafka, certificates, OPERATORS)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "cli",
+        *command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    async with asyncio.timeout(SECONDS):
+        output, _ = await child.communicate()
+    assert child.returncode == 0, output.decode()
+    assert said in output.decode()
+
+
 async def test_a_service_may_not_write_what_is_anothers(
     guarded_kafka: GuardedKafka, certificates: Certificates
 ) -> None:

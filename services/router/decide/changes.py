@@ -13,7 +13,7 @@ from services.router.decide.known import Change, EarlyChange, KnownMessage, View
 
 ECHO = Ignore(ECHO_RULE, "our own post was changed")
 OWN_REACTION = Ignore("own_reaction", "our own bot reacted")
-UNCHANGED = Ignore("unchanged", "the edit left text and files as they were")
+UNCHANGED = Ignore("unchanged", "the message has the content of this edit already")
 NOT_PLACED = Ignore("not_placed", "the message came and is in no conversation")
 NOT_A_TICKETS = Ignore("not_a_tickets", "the message is in a conversation that has no ticket")
 
@@ -71,9 +71,14 @@ def _apply(event: Change, known: KnownMessage, early: EarlyChange | None) -> Dec
         return Remove("delete", known.key, event.occurred_at, early)
     content = content_of(event.text, event.attachments)
     late = known.edited_at is not None and event.order < known.edited_at
-    if content == known.content and not late:
+    if late:
+        rule = "late_edit"  # ticketing files it in the history, the later content stays
+    elif content != known.content:
+        rule = "edit"
+    elif event.order == known.edited_at:
         return UNCHANGED
-    rule = "late_edit" if late else "edit"  # ticketing files a late one in the history, the later content stays
+    else:
+        rule = "same_content"  # its time counts: an older edit may come yet
     return Revise(rule, known.key, event.text, event.attachments, content, event.order, early)
 
 

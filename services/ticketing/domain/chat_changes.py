@@ -33,13 +33,16 @@ def revise_message(
     if message.kind is not MessageKind.CHAT:
         return "own_reply", message.ticket_id
     text = printable(command.text)
-    if text == message.text and command.attachments == message.attachments:
+    same = text == message.text and command.attachments == message.attachments
+    if same and message.edited_at is not None and command.edited_at <= message.edited_at:
         return "unchanged", message.ticket_id
+    more: dict[str, Change] = {}
     if message.edited_at is not None and command.edited_at < message.edited_at:
         # An older edit that came late: its text is history already.
         late = Revision(text=text, replaced_at=message.edited_at)
         revised = replace(message, revisions=(*message.revisions, late))
-        more = {}
+    elif same:  # edited back, or recovered with its last text: what is older than this edit may come yet
+        revised = replace(message, edited_at=command.edited_at)
     else:
         former = Revision(text=message.text, replaced_at=command.edited_at)
         revised = replace(

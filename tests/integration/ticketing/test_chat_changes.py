@@ -77,9 +77,28 @@ async def test_an_edit_that_arrives_late_goes_into_the_history_only(desk: Desk) 
     assert [former["text"] for former in message["revisions"]] == ["one", "second"]
 
 
-async def test_an_edit_without_change_or_of_an_unknown_message_changes_nothing(desk: Desk) -> None:
-    first = place_message(PLACE, "one")
-    await desk.apply(first, revise(first.message.message_key, "one"))
+async def test_an_edit_to_the_same_text_makes_older_ones_late(desk: Desk) -> None:
+    first = place_message(PLACE, "last")
+    key = first.message.message_key
+    await desk.apply(first, revise(key, "last", 3))
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert (message["text"], message["revisions"]) == ("last", [])
+    assert message["edited_at"] == later(3).isoformat().replace("+00:00", "Z")
+
+    await desk.apply(revise(key, "second", 2), revise(key, "last", 3), revise(key, "last", 3))
+    (message,) = await desk.messages(ticket["id"])
+    assert message["text"] == "last"
+    assert [former["text"] for former in message["revisions"]] == ["second"]
+    assert [entry["kind"] for entry in await desk.history(ticket["id"])] == [
+        "opened",
+        "message_revised",
+        "message_revised",
+    ]
+
+
+async def test_an_edit_of_an_unknown_message_changes_nothing(desk: Desk) -> None:
+    await desk.apply(place_message(PLACE, "one"))
     await desk.apply(revise(key_at(PLACE, later(5)), "who?"))
 
     (ticket,) = await desk.tickets()

@@ -48,17 +48,21 @@ def test_an_edit_with_new_content_revises() -> None:
     assert (revised.rule, revised.text, revised.at) == ("edit", "I cannot open lesson 4", at(10))
 
 
-def test_an_edit_with_the_same_content_is_ignored() -> None:
+def test_an_edit_with_the_same_content_makes_older_ones_late() -> None:
+    """A message that was recovered from history has its last edit's text, and may be edited back to its first."""
     chat = Chat()
     chat.place(QUESTION)
-    assert rule(chat.say(edit(QUESTION, 10, QUESTION.text))) == "unchanged"
+    assert rule(chat.say(edit(QUESTION, 20, QUESTION.text))) == "same_content"
+    assert rule(chat.say(edit(QUESTION, 10, "second"))) == "late_edit"
+    read = edit(QUESTION, 19, QUESTION.text).model_copy(update={"ordered_at": at(20)})
+    assert rule(chat.say(read)) == "unchanged"
 
 
 def test_content_is_compared_with_the_last_edit_not_the_first_text() -> None:
     chat = Chat()
     chat.place(QUESTION)
     chat.say(edit(QUESTION, 10, "second"))
-    assert rule(chat.say(edit(QUESTION, 20, "second"))) == "unchanged"
+    assert rule(chat.say(edit(QUESTION, 20, "second"))) == "same_content"
     assert rule(chat.say(edit(QUESTION, 30, QUESTION.text))) == "edit"
 
 
@@ -67,7 +71,7 @@ def test_other_files_are_other_content() -> None:
     chat.place(QUESTION)
     file = Attachment(id="F1", name="screen.png")
     assert rule(chat.say(edit(QUESTION, 10, QUESTION.text, attachments=(file,)))) == "edit"
-    assert rule(chat.say(edit(QUESTION, 20, QUESTION.text, attachments=(file,)))) == "unchanged"
+    assert rule(chat.say(edit(QUESTION, 20, QUESTION.text, attachments=(file,)))) == "same_content"
 
 
 def test_an_edit_that_comes_late_does_not_undo_a_later_one() -> None:
@@ -75,7 +79,7 @@ def test_an_edit_that_comes_late_does_not_undo_a_later_one() -> None:
     chat.place(QUESTION)
     chat.say(edit(QUESTION, 20, "third"))
     assert rule(chat.say(edit(QUESTION, 10, "second"))) == "late_edit"
-    assert rule(chat.say(edit(QUESTION, 30, "third"))) == "unchanged"
+    assert rule(chat.say(edit(QUESTION, 30, "third"))) == "same_content"
 
 
 def test_a_deletion_removes() -> None:
@@ -165,10 +169,11 @@ def test_changes_that_come_before_their_message_are_kept_and_applied_in_the_plat
     assert chat.view.changed.early == []
 
 
-def test_an_early_edit_without_new_content_does_nothing() -> None:
+def test_an_early_edit_whose_content_came_with_the_message_makes_older_ones_late() -> None:
     chat = Chat()
-    chat.say(edit(QUESTION, 10, QUESTION.text))
-    assert not any(isinstance(one, Revise) for one in chat.say(QUESTION))
+    chat.say(edit(QUESTION, 20, QUESTION.text))
+    assert [one.rule for one in chat.say(QUESTION) if isinstance(one, Revise)] == ["same_content"]
+    assert rule(chat.say(edit(QUESTION, 10, "second"))) == "late_edit"
 
 
 def test_an_early_reaction_is_recorded_when_its_message_comes() -> None:

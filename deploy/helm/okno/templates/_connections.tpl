@@ -1,17 +1,29 @@
-{{/* Where DATABASE_URL of a service is: the service's own secret, else the common one, else the chart's. */}}
+{{/*
+Where DATABASE_URL of a service is: the service's own secret, else the common one (under the service's own key, if it has
+one), else the chart's.
+*/}}
 {{- define "okno.databaseSecret" -}}
 {{- $common := .root.Values.database -}}
 {{- $own := index $common.services .service | default dict -}}
-{{- $given := dict -}}
-{{- if (($own.existingSecret).name) -}}{{- $given = $own.existingSecret -}}
-{{- else if $own.url -}}
-{{- else if $common.existingSecret.name -}}{{- $given = $common.existingSecret -}}
-{{- end -}}
+{{- $given := mergeOverwrite (deepCopy $common.existingSecret) (deepCopy ($own.existingSecret | default dict)) -}}
+{{- if and $own.url (not (($own.existingSecret).name)) -}}{{- $given = dict -}}{{- end -}}
 {{- if $given.name }}name: {{ $given.name | quote }}
 key: {{ $given.key | default "DATABASE_URL" | quote }}
 {{- else }}name: {{ .chartSecret | default (printf "%s-database" (include "okno.fullname" .root)) }}
 key: {{ .service }}.DATABASE_URL
 {{- end -}}
+{{- end -}}
+
+{{/* PostgreSQL's ports, separated by commas: of the URLs that are given as values; those in secrets have the usual one. */}}
+{{- define "okno.databasePorts" -}}
+{{- $urls := include "okno.databaseUrls" . | fromYaml -}}
+{{- $ports := ternary (list "5432") list (lt (len $urls) 4) -}}
+{{- range $url := $urls -}}
+  {{- range $host := regexReplaceAll "^[a-z]+://([^/?#]*@)?([^/?#]*).*$" $url "${2}" | splitList "," -}}
+    {{- $ports = append $ports (regexFind ":[0-9]+$" $host | trimPrefix ":" | default "5432") -}}
+  {{- end -}}
+{{- end -}}
+{{- uniq $ports | sortAlpha | join "," -}}
 {{- end -}}
 
 {{/* The URLs given as values, by service: what the chart's own secret holds. */}}
@@ -32,12 +44,17 @@ key: {{ .service }}.DATABASE_URL
 {{/*
 How a service (or `cli`: the topics Job) logs in to Kafka: `username` and `password`, each as what stands under an
 environment variable's name, and `client`, the secret with its certificate. Its own user, else Strimzi's, else the common.
+Its own password never goes with the common secret, nor its own secret with the common username.
 */}}
 {{- define "okno.kafkaUser" -}}
 {{- $kafka := .root.Values.kafka -}}
 {{- $fullname := include "okno.fullname" .root -}}
 {{- $own := index $kafka.users .service | default dict -}}
-{{- $auth := mergeOverwrite (deepCopy $kafka.auth) (deepCopy $own) -}}
+{{- $common := deepCopy $kafka.auth -}}
+{{- if (($own.existingSecret).name) -}}{{- $_ := unset $common "username" -}}
+{{- else if $own.password -}}{{- $_ := set $common "existingSecret" (omit $common.existingSecret "name") -}}
+{{- end -}}
+{{- $auth := mergeOverwrite $common (deepCopy $own) -}}
 {{- $found := dict -}}
 {{- $strimzi := and .root.Values.strimzi.users.enabled (not $own) -}}
 {{- if hasPrefix "SASL_" $kafka.securityProtocol -}}

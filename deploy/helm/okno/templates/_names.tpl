@@ -17,9 +17,14 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end -}}
 
+{{/* The version as a label takes it: at most 63 characters, a letter or digit at both ends. */}}
+{{- define "okno.version" -}}
+{{- .Values.image.tag | default .Chart.AppVersion | trunc 63 | regexFind "[A-Za-z0-9](.*[A-Za-z0-9])?" -}}
+{{- end -}}
+
 {{- define "okno.labels" -}}
 {{ include "okno.selector" . }}
-app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/version: {{ include "okno.version" .root | quote }}
 app.kubernetes.io/part-of: okno
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 }}
@@ -31,7 +36,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{/* A pod's: no version of the chart, which would start all pods anew for nothing. */}}
 {{- define "okno.podLabels" -}}
 {{ include "okno.selector" . }}
-app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/version: {{ include "okno.version" .root | quote }}
 app.kubernetes.io/part-of: okno
 {{- with merge (deepCopy .root.Values.podLabels) .root.Values.commonLabels }}
 {{ toYaml . }}
@@ -106,7 +111,6 @@ connects to and serves with the chosen transports), `scaled` (something else set
 
 {{/* The port of a URL, or that of its scheme. */}}
 {{- define "okno.portOf" -}}
-{{- $url := urlParse . -}}
-{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
-{{- $port | default (ternary "443" "80" (eq $url.scheme "https")) -}}
+{{- $host := regexReplaceAll "^https?://([^/?#]*).*$" . "${1}" -}}
+{{- regexFind ":[0-9]+$" $host | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https:" .)) -}}
 {{- end -}}

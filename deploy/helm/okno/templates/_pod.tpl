@@ -1,12 +1,35 @@
-{{/* What the `restricted` Pod Security Standard asks of a pod, Jobs included. */}}
-{{- define "okno.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-fsGroupChangePolicy: OnRootMismatch
-seccompProfile:
-  type: RuntimeDefault
+{{/*
+What all pods have in common, Jobs included; with `okno.containerSecurity` it is what the `restricted` Pod Security Standard
+asks for. Takes root, and own: values of a process that go before the common ones.
+*/}}
+{{- define "okno.podCommon" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .own.nodeSelector | default .root.Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .own.tolerations | default .root.Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- define "okno.containerSecurity" -}}
@@ -22,35 +45,68 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* What all pods have in common, Jobs included. */}}
-{{- define "okno.podCommon" -}}
-automountServiceAccountToken: false
-enableServiceLinks: false
-securityContext:
-  {{- include "okno.podSecurity" . | nindent 2 }}
-{{- with .Values.image.pullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
+{{/* The one folder that can be written, and certificates. Takes a list of connections. */}}
+{{- define "okno.volumes" -}}
+- name: tmp
+  emptyDir:
+    sizeLimit: 64Mi
+{{- range . }}
+{{- with (include "okno.certificates" . | fromYaml).volumes }}
+{{ toYaml . }}
 {{- end }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
 {{- end }}
+{{- end -}}
+
+{{- define "okno.mounts" -}}
+- name: tmp
+  mountPath: /tmp
+{{- range . }}
+{{- with (include "okno.certificates" . | fromYaml).mounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A container for a command of okno. Takes root, name, run (its command or args), env (a map), and its connections. */}}
+{{- define "okno.cliContainer" -}}
+- name: {{ .name }}
+  image: {{ include "okno.image" (dict "root" .root "service" "cli") | quote }}
+  imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+  {{- toYaml .run | nindent 2 }}
+  securityContext:
+    {{- include "okno.containerSecurity" . | nindent 4 }}
+  env:
+    {{- $env := .env }}
+    {{- range .connections }}{{ $env = merge $env (include "okno.connectionSettings" . | fromYaml) }}{{ end }}
+    {{- range $setting, $value := $env }}
+    - name: {{ $setting }}
+      value: {{ $value | quote }}
+    {{- end }}
+    {{- range .connections }}
+    {{- with include "okno.connectionSecrets" . | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- end }}
+    {{- with .root.Values.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  resources:
+    {{- toYaml .root.Values.jobs.resources | nindent 4 }}
+  volumeMounts:
+    {{- include "okno.mounts" .connections | nindent 4 }}
 {{- end -}}
 
 {{/* The pod of a process. Takes root, process (its name), facts. */}}
 {{- define "okno.podTemplate" -}}
 {{- $values := index .root.Values.processes .process -}}
 {{- $connection := dict "root" .root "service" .facts.service "uses" .facts.uses -}}
-{{- $certificates := include "okno.certificates" $connection | fromYaml -}}
 {{- $drain := include "okno.setting" (dict "root" .root "process" .process "name" "DRAIN_SECONDS") | default "20" | float64 | ceil | int -}}
 {{- $http := has "http" .facts.uses -}}
 {{- $preStop := ternary (int .root.Values.preStopSeconds) 0 $http -}}
 metadata:
   annotations:
     checksum/config: {{ include "okno.configData" . | sha256sum }}
-    checksum/secrets: {{ include "okno.secretsOf" . | sha256sum }}
+    checksum/secrets: {{ include "okno.secretsOf" (merge (dict "secrets" .facts.secrets) $connection) | sha256sum }}
     {{- with .root.Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -58,7 +114,7 @@ metadata:
     {{- include "okno.podLabels" (dict "root" .root "component" .process) | nindent 4 }}
 spec:
   serviceAccountName: {{ include "okno.serviceAccount" .root }}
-  {{- include "okno.podCommon" .root | nindent 2 }}
+  {{- include "okno.podCommon" (dict "root" .root "own" $values) | nindent 2 }}
   # The work in hand, then closing connections and sending spans (docs/configuration.md, "How a process ends").
   terminationGracePeriodSeconds: {{ add $drain 15 $preStop }}
   containers:
@@ -67,7 +123,7 @@ spec:
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       args: [run, {{ .process }}]
       securityContext:
-        {{- include "okno.containerSecurity" .root | nindent 8 }}
+        {{- include "okno.containerSecurity" . | nindent 8 }}
       envFrom:
         - configMapRef:
             name: {{ include "okno.fullname" .root }}-{{ .process }}
@@ -126,18 +182,9 @@ spec:
       resources:
         {{- toYaml $values.resources | nindent 8 }}
       volumeMounts:
-        - name: tmp
-          mountPath: /tmp
-        {{- with $certificates.mounts }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+        {{- include "okno.mounts" (list $connection) | nindent 8 }}
   volumes:
-    - name: tmp
-      emptyDir:
-        sizeLimit: 64Mi
-    {{- with $certificates.volumes }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "okno.volumes" (list $connection) | nindent 4 }}
   topologySpreadConstraints:
     {{- range $key := .root.Values.topologyKeys }}
     - maxSkew: 1
@@ -154,14 +201,6 @@ spec:
     {{- end }}
   {{- with $values.affinity }}
   affinity:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with $values.nodeSelector | default .root.Values.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with $values.tolerations | default .root.Values.tolerations }}
-  tolerations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end -}}
@@ -192,14 +231,16 @@ TELEGRAM_WEBHOOK_URL: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* What the chart's own secrets hold for a process, so that a change of it starts the process anew. */}}
+{{/*
+What the chart's own secrets hold for a pod, so that a change of it starts the pod anew. Takes root, service and uses as
+connections do, and the names of the platforms' secrets.
+*/}}
 {{- define "okno.secretsOf" -}}
-{{- $values := .root.Values -}}
 {{- $urls := include "okno.databaseUrls" .root | fromYaml -}}
-{{- $passwords := include "okno.kafkaPasswords" (dict "root" .root "services" (list .facts.service)) | fromYaml -}}
-{{- if has "database" .facts.uses }}{{ index $urls (printf "%s.DATABASE_URL" .facts.service) | default "" }}{{ end -}}
-{{- if has "kafka" .facts.uses }}|{{ toJson $passwords }}{{ end -}}
-{{- range .facts.secrets -}}
+{{- $passwords := include "okno.kafkaPasswords" (dict "root" .root "services" (list .service)) | fromYaml -}}
+{{- if has "database" .uses }}{{ index $urls (printf "%s.DATABASE_URL" .service) | default "" }}{{ end -}}
+{{- if has "kafka" .uses }}|{{ toJson $passwords }}{{ end -}}
+{{- range .secrets -}}
   {{- $platform := splitList "_" . | first | lower -}}
   |{{ index (include "okno.platformSecrets" (dict "root" $.root "platform" $platform) | fromYaml) . | default "" }}
 {{- end -}}
