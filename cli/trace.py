@@ -77,7 +77,7 @@ def default_store() -> str | None:
 def journeys(history: Sequence[dict[str, Any]], messages: Sequence[dict[str, Any]]) -> list[Journey]:
     """A ticket's history by its traces, in order; changes without a trace stand alone.
 
-    A customer's message begins when its platform says it was written.
+    A customer's message begins when its platform says it was written, unless that is later than what came of it.
     """
     written = {one["id"]: datetime.fromisoformat(one["created_at"]) for one in messages if one["kind"] == "chat"}
     found: dict[str, Journey] = {}
@@ -89,7 +89,8 @@ def journeys(history: Sequence[dict[str, Any]], messages: Sequence[dict[str, Any
             found[trace_id or f"version {entry['version']}"] = journey
             message = written.get(entry["message_id"] or "")
             if message is not None and entry["kind"] in {"opened", "reopened", "message_added"}:
-                journey.steps.append((message, "written in the chat"))
+                ahead = ", by a clock that is ahead of ours" if message > at else ""
+                journey.steps.append((min(message, at), f"written in the chat{ahead}"))
         journey.steps.append((at, _step(entry)))
     return list(found.values())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ def test_changes_of_one_trace_are_a_journey_that_begins_when_the_customer_wrote(
     assert step == "version 1: opened (status: - -> new)"
     assert found[0].about == "opened by customer Anna"
     assert found[1].steps[1][1] == "version 3: delivery changed"
+
+
+def test_no_step_comes_before_the_first_though_the_platforms_clock_is_ahead() -> None:
+    messages = [{"id": "m", "kind": "chat", "created_at": "2026-01-04T00:00:00Z"}]
+    (journey,) = journeys([entry(1, "opened", 1, "a", message_id="m")], messages)
+    (written, what), (opened, _) = journey.steps
+    assert (what, opened - written) == ("written in the chat, by a clock that is ahead of ours", timedelta(0))
 
 
 ZIPKIN = [

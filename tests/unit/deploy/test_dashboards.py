@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any, get_type_hints
 
 import pytest
-import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -91,8 +89,3 @@ def test_a_mistake_is_found(path: str, value: Any) -> None:
     place[last] = value
     [found] = mistakes(document)
     assert re.sub(r"[^a-z]", "", last.lower()) in re.sub(r"[^a-z]", "", found.lower())
-
-
-def test_the_models_are_those_of_the_grafana_that_compose_runs() -> None:
-    services = yaml.safe_load((files.DEPLOY.parent / "compose.yaml").read_text())["services"]
-    assert services["grafana"]["image"] == f"grafana/grafana:{version('grafana-foundation-sdk').split('!')[1]}"
