@@ -1,7 +1,7 @@
 # The one list of commands. `make` or `make help` prints it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz telemetry telemetry-check format schemas lock sbom compose-check chart-files chart-check cluster-check workflows-check clean
+.PHONY: help venv demo replay up down status check lint types imports test test-unit test-integration test-end-to-end bench chaos chaos-ci chaos-mutants fuzz telemetry telemetry-check trace-picture format schemas lock sbom compose-check chart-files chart-check cluster-check workflows-check clean
 
 # The newest Python on this machine that is at least 3.11; `make PYTHON=/path/to/python ...` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -103,6 +103,9 @@ compose-check: .venv/installed-dev ## build every image and run compose.yaml for
 
 telemetry-check: .venv/installed-dev ## rules, dashboards and alerts on a running stack with a real Prometheus (ARGS="--no-faults", "--picture FILE")
 	@deploy/verify-telemetry $(ARGS)
+
+trace-picture: .venv/installed-dev ## shoot a message's journey from the trace page into docs/images/trace.png (needs Chromium)
+	@$(PY) -m deploy.telemetry.trace_picture docs/images/trace.png
 
 # --- keeping -------------------------------------------------------------------------------------------------------
 

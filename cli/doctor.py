@@ -128,6 +128,8 @@ async def _slack() -> list[Finding]:
         return [_unset("slack", "SLACK_BOT_TOKEN")]
     url = environ.get("SLACK_API_URL", "https://slack.com/api/")
     answer = await _post(f"{url.rstrip('/')}/auth.test", {"Authorization": f"Bearer {token}"})
+    if isinstance(answer, str):
+        return [Finding("slack", False, answer, "Is SLACK_API_URL right, and may this machine reach it?")]
     if answer.get("ok"):
         return [Finding("slack", True, f"{answer.get('user_id')} in workspace {answer.get('team_id')}")]
     return [
@@ -144,27 +146,30 @@ async def _telegram() -> list[Finding]:
         return [_unset("telegram", "TELEGRAM_BOT_TOKEN")]
     url = environ.get("TELEGRAM_API_URL", "https://api.telegram.org").rstrip("/")
     answer = await _post(f"{url}/bot{token}/getMe", {})
+    if isinstance(answer, str):
+        return [Finding("telegram", False, answer, "Is TELEGRAM_API_URL right, and may this machine reach it?")]
     if answer.get("ok"):
         return [Finding("telegram", True, f"@{answer['result'].get('username')}")]
     return [
         Finding(
             "telegram",
             False,
-            f"getMe says {answer.get('description') or answer.get('error')}",
+            f"getMe says {answer.get('description')}",
             "Ask @BotFather for it.",
         )
     ]
 
 
-async def _post(url: str, headers: dict[str, str]) -> dict[str, Any]:
+async def _post(url: str, headers: dict[str, str]) -> dict[str, Any] | str:
+    """The answer, or why there is none."""
     import httpx
 
     async with httpx.AsyncClient(timeout=SECONDS) as client:
         try:
             answer = (await client.post(url, headers=headers)).json()
         except (httpx.HTTPError, ValueError) as error:
-            return {"error": f"nothing readable ({type(error).__name__})"}
-    return answer if isinstance(answer, dict) else {"error": "no JSON object"}
+            return f"nothing readable from {httpx.URL(url).host} ({type(error).__name__})"
+    return answer if isinstance(answer, dict) else f"no JSON object from {httpx.URL(url).host}"
 
 
 def _environment() -> dict[str, str]:

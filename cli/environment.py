@@ -18,8 +18,11 @@ def _stack() -> dict[str, Any]:
 
 def optional(variable: str, *path: str) -> str | None:
     """The variable, or the value at `path` in the stack's file, or None."""
-    if value := os.environ.get(variable):
-        return value
+    return os.environ.get(variable) or of_stack(*path)
+
+
+def of_stack(*path: str) -> str | None:
+    """The value at `path` in the stack's file, or None."""
     found: Any = _stack()
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.api import call, pages
-from cli.environment import optional
+from cli.environment import of_stack, optional
 from cli.output import show_json
 from cli.trace_stores import fetch
 from cli.waterfall import lines
@@ -31,7 +31,7 @@ def trace(
     ticket: str,
     store: Annotated[
         str | None,
-        typer.Option(help="jaeger+http://..., zipkin+http://... (default: TRACE_STORE_URL, else the sandbox's)"),
+        typer.Option(help="jaeger+http://... or zipkin+http://... (default: TRACE_STORE_URL, else the stack's)"),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -41,7 +41,7 @@ def trace(
     """
     shown: dict[str, Any] = call("GET", f"/tickets/{ticket}")
     found = journeys(pages(f"/tickets/{ticket}/history", MOST), pages(f"/tickets/{ticket}/messages", MOST))
-    asked = store or optional("TRACE_STORE_URL") or _of_sandbox()
+    asked = store or default_store()
     spans = {one.trace_id: fetch(asked, one.trace_id) for one in found if one.trace_id} if asked else {}
     if as_json:
         show_json([
@@ -68,10 +68,16 @@ def trace(
         typer.echo("\nWhere the time went inside a step: name a trace store with --store or TRACE_STORE_URL.")
 
 
+def default_store() -> str | None:
+    """TRACE_STORE_URL, else the sandbox of the background stack, else none."""
+    traces = of_stack("sandbox", "traces_url")
+    return optional("TRACE_STORE_URL") or (traces and f"sandbox+{traces}")
+
+
 def journeys(history: Sequence[dict[str, Any]], messages: Sequence[dict[str, Any]]) -> list[Journey]:
     """A ticket's history by its traces, in order; changes without a trace stand alone.
 
-    A customer's message begins when its platform says it was written.
+    A customer's message begins when its platform says it was written, unless that is later than what came of it.
     """
     written = {one["id"]: datetime.fromisoformat(one["created_at"]) for one in messages if one["kind"] == "chat"}
     found: dict[str, Journey] = {}
@@ -83,7 +89,8 @@ def journeys(history: Sequence[dict[str, Any]], messages: Sequence[dict[str, Any
             found[trace_id or f"version {entry['version']}"] = journey
             message = written.get(entry["message_id"] or "")
             if message is not None and entry["kind"] in {"opened", "reopened", "message_added"}:
-                journey.steps.append((message, "written in the chat"))
+                ahead = ", by a clock that is ahead of ours" if message > at else ""
+                journey.steps.append((min(message, at), f"written in the chat{ahead}"))
         journey.steps.append((at, _step(entry)))
     return list(found.values())
 
@@ -98,7 +105,7 @@ def _step(entry: dict[str, Any]) -> str:
     changes = ", ".join(
         f"{name}: {_value(one.get('old'))} -> {_value(one.get('new'))}"
         for name, one in entry["changes"].items()
-        if isinstance(one, dict)
+        if isinstance(one, dict) and one.get("old") != one.get("new")
     )
     return f"version {entry['version']}: {entry['kind'].replace('_', ' ')}{f' ({changes})' if changes else ''}"
 
@@ -115,8 +122,3 @@ def _after(seconds: float) -> str:
         if seconds < 600
         else f"{seconds / 60:.0f} min"
     )
-
-
-def _of_sandbox() -> str | None:
-    url = optional("OKNO_SANDBOX_TRACES_URL", "sandbox", "traces_url")
-    return None if url is None else f"sandbox+{url}"

@@ -1,6 +1,6 @@
 """A trace as bars in a terminal. Pure: spans in, lines out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 WIDTH = 44
@@ -19,31 +19,40 @@ class Span(NamedTuple):
 
 
 def lines(spans: Sequence[Span]) -> list[str]:
-    """One line a span, children under their parents, with offset and duration in milliseconds."""
-    ordered = sorted(spans, key=lambda span: (span.start_ns, -span.end_ns))
-    begin, end = ordered[0].start_ns, max(span.end_ns for span in ordered)
+    """One line a span, children under their parents by their start, with offset and duration in milliseconds."""
+    tree = _tree(sorted(spans, key=lambda span: (span.start_ns, -span.end_ns)))
+    begin, end = min(span.start_ns for span in spans), max(span.end_ns for span in spans)
     scale = max(end - begin, 1)
-    depths = _depths(ordered)
-    labels = {span.span_id: f"{'  ' * depths[span.span_id]}{span.process}: {span.name}" for span in ordered}
-    label_width = max(map(len, labels.values()))
+    labels = [f"{'  ' * depth}{span.process}: {span.name}" for depth, span in tree]
+    label_width = max(map(len, labels))
     shown = []
-    for span in ordered:
+    for label, (_, span) in zip(labels, tree, strict=True):
         left = min(round((span.start_ns - begin) / scale * WIDTH), WIDTH - 1)
         length = max(1, round((span.end_ns - span.start_ns) / scale * WIDTH))
         bar = " " * left + "\N{FULL BLOCK}" * min(length, WIDTH - left)
         took, offset = (span.end_ns - span.start_ns) / 1e6, (span.start_ns - begin) / 1e6
         mark = "  failed" if span.failed else ""
-        shown.append(f"  {labels[span.span_id]:<{label_width}}  {bar:<{WIDTH}} {offset:7.1f} +{took:6.1f} ms{mark}")
+        shown.append(f"  {label:<{label_width}}  {bar:<{WIDTH}} {offset:7.1f} +{took:6.1f} ms{mark}")
     return shown
 
 
-def _depths(spans: Sequence[Span]) -> Mapping[str, int]:
-    parents = {span.span_id: span.parent_id for span in spans}
+def _tree(spans: Sequence[Span]) -> list[tuple[int, Span]]:
+    """Spans with their depth, depth first, siblings as they come. Whoever has no parent here, or is in a circle, stands
+    at the left.
+    """
+    children: dict[str | None, list[Span]] = {}
+    known = {span.span_id for span in spans}
+    for span in spans:
+        children.setdefault(span.parent_id if span.parent_id in known else None, []).append(span)
+    found: dict[str, tuple[int, Span]] = {}
 
-    def depth(span_id: str, seen: frozenset[str] = frozenset()) -> int:
-        parent = parents.get(span_id)
-        if parent is None or parent not in parents or span_id in seen:
-            return 0
-        return 1 + depth(parent, seen | {span_id})
+    def add(span: Span, depth: int) -> None:
+        if span.span_id in found:
+            return
+        found[span.span_id] = (depth, span)
+        for child in children.get(span.span_id, ()):
+            add(child, depth + 1)
 
-    return {span_id: depth(span_id) for span_id in parents}
+    for span in (*children.get(None, ()), *spans):
+        add(span, 0)
+    return list(found.values())

@@ -32,7 +32,8 @@ PLACES = 6
 WRITE_EVERY_SECONDS = 0.2
 ANSWER_EVERY_SECONDS = 1.0
 AGAIN_SECONDS = 0.5
-READY_SECONDS = 90.0
+READY_SECONDS = 300.0
+"""Of a busy machine; an idle one needs five."""
 SETTLED_SECONDS = 180.0
 """Slack sends a refused event again after a minute."""
 

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
+EPOCH = 0
+"""The time of all that is sealed, in seconds."""
+
 
 def compiled(folder: Path, called: str | None = None, *, levels: int = 50) -> bool:
     """Compile what has no bytecode yet; False when a file can't be. `called` is where tracebacks say the code is."""
@@ -25,19 +28,19 @@ def compiled(folder: Path, called: str | None = None, *, levels: int = 50) -> bo
     )
 
 
-def settle(folder: Path, seconds: int) -> None:
+def settle(folder: Path) -> None:
     """Give all below the folder one time, and let everybody read it and nobody change it."""
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & 0o100
             path.chmod(0o755 if executable else 0o644)
-        os.utime(path, (seconds, seconds), follow_symlinks=False)
+        os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
 
 
 def main(folder: Path, called: str) -> None:
     if not compiled(folder, called):
         sys.exit(f"{folder} has files that this Python can't compile")
-    settle(folder.parents[1], int(os.environ.get("SOURCE_DATE_EPOCH", "0")))
+    settle(folder.parents[1])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Takes pip, its kin and what installs it out of an image's Python, and compiles the standard library where the base
-ships no bytecode of it. Runs once, when an image is built.
+"""Takes pip, its kin and what installs it out of an image's Python, compiles the standard library where the base ships
+no bytecode of it, and lets everybody read what lies beside this. Runs once, when an image is built.
 """
 
 import os
@@ -9,7 +9,7 @@ import sysconfig
 import time
 from pathlib import Path
 
-from deploy.image.seal import compiled
+from deploy.image.seal import EPOCH, compiled, settle
 
 UNWANTED = ("pip", "setuptools", "wheel", "pkg_resources", "_distutils_hack", "ensurepip")
 RARE = {"test", "idlelib", "lib2to3", "turtledemo", "tkinter", "pydoc_data", "site-packages", "dist-packages"}
@@ -30,7 +30,6 @@ def take_out(folders: set[Path], programs: Path) -> None:
                 remove(path)
     for program in (*programs.glob("pip*"), *programs.glob("wheel*")):
         remove(program)
-    remove(Path("/usr/share/python-wheels"))
 
 
 def main() -> None:
@@ -38,14 +37,15 @@ def main() -> None:
     library = Path(sysconfig.get_path("stdlib"))
     packages = {Path(path) for path in (*site.getsitepackages(), sysconfig.get_path("purelib"))}
     take_out({library, *packages}, Path(sysconfig.get_path("scripts")))
+    remove(Path("/usr/share/python-wheels"))  # Debian's place for ensurepip's
     compiled(library, levels=0)
     for part in sorted(library.iterdir()):
         if part.is_dir() and part.name not in RARE:
             compiled(part)
-    epoch = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
     for path in (library, *library.rglob("*")):
         if path.lstat().st_mtime >= began - 1:
-            os.utime(path, (epoch, epoch), follow_symlinks=False)
+            os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+    settle(Path(__file__).parents[2])
 
 
 if __name__ == "__main__":

@@ -41,13 +41,19 @@ async def draw(prometheus: Prometheus, target: Path, *, seconds: float) -> None:
         await _shoot(page, target)
 
 
-async def _shoot(page: Path, target: Path) -> None:
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
+def browser() -> str:
+    """The path of a Chromium. Raises FileNotFoundError."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
         raise FileNotFoundError("a picture needs Chromium")
+    return found
+
+
+async def _shoot(page: Path, target: Path) -> None:
     done = await asyncio.create_subprocess_exec(
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={WIDTH},{HEIGHT}",
-        f"--screenshot={target.resolve()}", page.as_uri(), stderr=asyncio.subprocess.DEVNULL,
+        browser(), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={target.resolve()}", page.as_uri(),
+        stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     await done.wait()
 

@@ -88,26 +88,22 @@ def count(slo: Slo, window: str) -> str:
     return f"okno:{slo.name}:errors:increase{window}"
 
 
-def _with_range(selector: str, window: str) -> str:
-    return f"{selector}[{window}]"
+def _summed(slo: Slo, function: str, window: str) -> tuple[str, str]:
+    """The good events and all of them. A bucket is always there with its count; but where all events are bad there may
+    be no series of good ones: they are none then.
+    """
+    good, total = (f"sum({function}({selected}[{window}]))" for selected in (slo.good, slo.total))
+    return good if "_bucket{" in slo.good else f"({good} or 0 * {total})", total
 
 
 def _recordings(slo: Slo) -> list[Json]:
-    rules: list[Json] = [
-        {
-            "record": ratio(slo, window),
-            "expr": f"1 - sum(rate({_with_range(slo.good, window)})) / sum(rate({_with_range(slo.total, window)}))",
-        }
-        for window in WINDOWS
-    ]
-    rules += [
-        {
-            "record": count(slo, burn.long),
-            "expr": f"sum(increase({_with_range(slo.total, burn.long)}))"
-            f" - sum(increase({_with_range(slo.good, burn.long)}))",
-        }
-        for burn in BURNS
-    ]
+    rules: list[Json] = []
+    for window in WINDOWS:
+        good, total = _summed(slo, "rate", window)
+        rules.append({"record": ratio(slo, window), "expr": f"1 - {good} / {total}"})
+    for burn in BURNS:
+        good, total = _summed(slo, "increase", burn.long)
+        rules.append({"record": count(slo, burn.long), "expr": f"{total} - {good}"})
     return rules
 
 

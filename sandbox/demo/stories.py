@@ -27,13 +27,13 @@ async def _story(name: str, clients: Clients, progress: Progress, seconds: float
     teller = Teller(progress, clients)
     cast = await play(scenario, clients, teller.step, seconds=seconds, leave_out=leave_out)
     for trace in cast.traces.values():
-        await _all_here(clients, trace)
+        await all_here(clients, trace)
     ticket = next(iter(cast.tickets.values()))
-    progress.say(f"\nokno trace {ticket}\n{await _okno_trace(clients.doors, ticket)}")
+    progress.say(f"\nokno trace {ticket}\n{await okno_trace(clients.doors, ticket)}")
     return len(scenario.steps)
 
 
-async def _all_here(clients: Clients, trace_id: str) -> None:
+async def all_here(clients: Clients, trace_id: str) -> None:
     """Spans leave the processes in batches: wait until their number stays the same."""
     seen = 0
     deadline = asyncio.get_running_loop().time() + TRACE_SECONDS
@@ -45,7 +45,8 @@ async def _all_here(clients: Clients, trace_id: str) -> None:
         await asyncio.sleep(1.2)
 
 
-async def _okno_trace(doors: Doors, ticket: str) -> str:
+async def okno_trace(doors: Doors, ticket: str) -> str:
+    """What `okno trace TICKET` prints."""
     env = {
         **os.environ,
         "OKNO_API_URL": doors.api,

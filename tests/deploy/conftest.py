@@ -1,4 +1,6 @@
-"""The chart as Helm renders it. Where there is no Helm its tests are skipped: `deploy/verify-chart` builds one."""
+"""The chart as Helm renders it, and the programs that tests need. Without them tests are skipped: `deploy/verify-chart`
+builds them.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,17 @@ Document = dict[str, Any]
 Render = Callable[..., list[Document]]
 
 
-def _helm() -> str | None:
+def tool(name: str) -> str | None:
     """The one that deploy/tools made, or the path's."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    made = Path(os.environ.get("OKNO_TOOLS") or cache / "okno" / "tools") / "bin" / "helm"
-    return str(made) if made.exists() else shutil.which("helm")
+    made = Path(os.environ.get("OKNO_TOOLS") or cache / "okno" / "tools") / "bin" / name
+    return str(made) if made.exists() else shutil.which(name)
 
 
 @pytest.fixture(scope="session")
 def template() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `helm template` with CI value files (by name), `--set`s and `--set-json`s."""
-    program = _helm()
+    program = tool("helm")
     if program is None:
         pytest.skip("there is no helm; deploy/verify-chart builds one and runs these tests")
 

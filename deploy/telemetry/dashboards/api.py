@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from deploy.telemetry.panels import Dashboard, Panel, Query, Row
-from deploy.telemetry.queries import RATE, quantiles, rate_of, share_of
-
-STATUS = 'status!~"5.."'
+from deploy.telemetry.queries import RATE, quantiles, rate_of
+from deploy.telemetry.slo import SLOS, ratio
 
 
 def api() -> Dashboard:
@@ -24,14 +23,8 @@ def api() -> Dashboard:
                     ),
                     Panel(
                         "Share of 5xx",
-                        [
-                            Query(
-                                f"1 - {share_of('okno_api_request_seconds_count', STATUS)}",
-                                "5xx",
-                                "traffic",
-                            )
-                        ],
-                        "The objective is 0.1 %.",
+                        [Query(ratio(SLOS[2], "5m"), "5xx", "traffic")],
+                        "In five minutes; the objective is 0.1 %.",
                         unit="percentunit",
                         steps=[(0.001, "orange"), (0.0144, "red")],
                     ),

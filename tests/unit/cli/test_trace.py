@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import typer
 
-from cli.trace import journeys
+from cli import environment
+from cli.trace import default_store, journeys
 from cli.trace_stores import fetch
 from cli.waterfall import Span
 
@@ -29,7 +32,7 @@ def entry(version: int, kind: str, second: float, trace: str | None, **more: Any
 
 def test_changes_of_one_trace_are_a_journey_that_begins_when_the_customer_wrote() -> None:
     history = [
-        entry(3, "delivery_changed", 9.5, "b"),
+        entry(3, "delivery_changed", 9.5, "b", changes={"delivery": {"old": "queued", "new": "queued"}}),
         entry(1, "opened", 1.25, "a", message_id="m", changes={"status": {"old": None, "new": "new"}}),
         entry(2, "reply_added", 9, "b"),
         entry(4, "updated", 20, None),
@@ -41,6 +44,14 @@ def test_changes_of_one_trace_are_a_journey_that_begins_when_the_customer_wrote(
     assert (what, (opened - written).total_seconds()) == ("written in the chat", 0.25)
     assert step == "version 1: opened (status: - -> new)"
     assert found[0].about == "opened by customer Anna"
+    assert found[1].steps[1][1] == "version 3: delivery changed"
+
+
+def test_no_step_comes_before_the_first_though_the_platforms_clock_is_ahead() -> None:
+    messages = [{"id": "m", "kind": "chat", "created_at": "2026-01-04T00:00:00Z"}]
+    (journey,) = journeys([entry(1, "opened", 1, "a", message_id="m")], messages)
+    (written, what), (opened, _) = journey.steps
+    assert (what, opened - written) == ("written in the chat, by a clock that is ahead of ours", timedelta(0))
 
 
 ZIPKIN = [
@@ -117,6 +128,18 @@ def test_a_trace_is_the_same_from_every_store(store: Any, address: str, asked: s
         Span("s1", None, "", "publish", 900_000, 900_000),
     ]
     assert called == [asked]
+
+
+def test_the_store_is_the_named_one_else_the_sandbox_of_the_stack(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(environment, "STACK_FILE", tmp_path / "stack.json")
+    monkeypatch.delenv("TRACE_STORE_URL", raising=False)
+    assert default_store() is None
+    (tmp_path / "stack.json").write_text('{"sandbox": {"traces_url": "http://s/traces"}}')
+    assert default_store() == "sandbox+http://s/traces"
+    monkeypatch.setenv("TRACE_STORE_URL", "jaeger+http://j")
+    assert default_store() == "jaeger+http://j"
 
 
 def test_a_trace_that_is_not_there_has_no_spans(store: Any) -> None:

@@ -1,4 +1,4 @@
-"""A trace is shown as bars, children under their parents, in the order of their start."""
+"""A trace is shown as bars, children under their parents, siblings in the order of their start."""
 
 from cli.waterfall import WIDTH, Span, lines
 
@@ -20,3 +20,10 @@ def test_a_span_whose_parent_is_elsewhere_stands_at_the_left_and_a_circle_ends()
     shown = lines([span("a", "unknown", 0, 1), span("b", "c", 0, 1), span("c", "b", 0, 1)])
     assert shown[0].startswith("  p: a")
     assert len(shown) == 3
+
+
+def test_a_child_that_began_before_its_parent_stands_under_it_all_the_same() -> None:
+    shown = lines([span("wait", "publish", 0, 50), span("other", "wait", 60, 70), span("publish", None, 0.5, 20)])
+    assert [line.strip().split()[1] for line in shown] == ["publish", "wait", "other"]
+    assert [line.index("p: ") for line in shown] == [2, 4, 6]
+    assert shown[0].count("\N{FULL BLOCK}") < shown[1].count("\N{FULL BLOCK}")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,17 @@ def test_a_container_can_change_nothing_but_its_volumes(name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_logs_do_not_fill_the_disk(name: str) -> None:
+    assert {"max-size", "max-file"} <= set(SERVICES[name]["logging"]["options"])
+
+
+def test_only_this_machine_reaches_what_is_published() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    assert ports
+    assert all(port.startswith("127.0.0.1:${") for port in ports)
 
 
 @pytest.mark.parametrize("name", sorted(PROCESSES))
@@ -93,6 +106,27 @@ def test_prometheus_scrapes_every_process() -> None:
     config = yaml.safe_load((ROOT / "deploy" / "compose" / "prometheus.yml").read_text())
     (job,) = config["scrape_configs"]
     assert set(job["dns_sd_configs"][0]["names"]) == set(PROCESSES) - {"sandbox"}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+def test_promtool_agrees() -> None:
+    file = str(ROOT / "deploy" / "compose" / "prometheus.yml")
+    done = subprocess.run(
+        ["promtool", "check", "config", "--syntax-only", file], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_grafana_finds_its_dashboards_and_the_store_that_exemplars_lead_to() -> None:
+    folder = ROOT / "deploy" / "compose" / "grafana"
+    (provider,) = yaml.safe_load((folder / "dashboards.yaml").read_text())["providers"]
+    assert f"./deploy/grafana:{provider['options']['path']}:ro" in SERVICES["grafana"]["volumes"]
+    sources = {one["uid"]: one for one in yaml.safe_load((folder / "datasources.yaml").read_text())["datasources"]}
+    for uid, source in sources.items():
+        assert source["url"].startswith(f"http://{uid}:"), "a source's uid is its service's name"
+        assert uid in SERVICES
+    (leads,) = sources["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
+    assert leads["datasourceUid"] in sources
 
 
 def test_each_image_of_compose_is_a_target_of_the_dockerfile() -> None:

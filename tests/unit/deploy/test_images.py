@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from deploy.image import health, seal
+from deploy.image import health, seal, strip
 from deploy.sbom import LOCKS
 
 ROOT = Path(__file__).parents[3]
@@ -87,6 +87,24 @@ def test_sealed_code_is_trusted_without_its_source_and_the_same_each_time(tmp_pa
     assert int.from_bytes(sealed[0][4:8], "little") == 0b01, "hash-based and unchecked (PEP 552)"
     assert b"/okno/app/window.py" in sealed[0]
     assert str(tmp_path).encode() not in sealed[0]
+
+
+def test_everybody_can_read_what_was_checked_out_for_one_user_alone(tmp_path: Path) -> None:
+    (tmp_path / "health.py").touch(mode=0o600)
+    (tmp_path / "run").touch(mode=0o700)
+    seal.settle(tmp_path)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("", "health.py", "run")] == [0o755, 0o644, 0o755]
+
+
+def test_installers_and_their_commands_are_taken_out_and_nothing_else(tmp_path: Path) -> None:
+    library, packages, programs = (tmp_path / name for name in ("lib", "lib/site-packages", "bin"))
+    kept = {packages / "piping", packages / "asyncpg-1.dist-info", programs / "python3"}
+    for path in (library / "ensurepip", packages / "pip", packages / "pip-25.0.dist-info", *kept):
+        path.mkdir(parents=True)
+    for path in (programs / "pip3.13", packages / "distutils-precedence.pth"):
+        path.touch()
+    strip.take_out({library, packages}, programs)
+    assert {*library.iterdir(), *packages.iterdir(), *programs.iterdir()} == {packages, *kept}
 
 
 def test_code_that_cannot_be_compiled_is_not_sealed(tmp_path: Path) -> None:

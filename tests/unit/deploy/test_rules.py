@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -11,25 +12,30 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
+from cli.commands import app
+from cli.processes import KINDS
 from deploy.telemetry import catalogue, files
 from deploy.telemetry.dashboards import DASHBOARDS
 
 RULES = list(catalogue.rules(files.RULES))
 ALERTS = [rule for rule in RULES if "alert" in rule]
 KNOWN = catalogue.series(files.RULES)
+PANELS = [panel for path in sorted(files.GRAFANA.glob("*.json")) for panel in json.loads(path.read_text())["panels"]]
 SHOWN = re.compile(r"\$labels\.(\w+)")
 LEGEND = re.compile(r"\{\{(\w+)\}\}")
 PAGE = ("## Meaning", "## Impact", "## First five minutes", "## Deeper", "## Escalation")
-COMMAND = re.compile(r"`okno ([a-z-]+)(?: ([a-z][a-z-]*))?")
+COMMAND = re.compile(r"`okno ([^`]+)`")
+POINTER = re.compile(r"\]\(([\w./-]+\.md)\)(?:, \"([^\"]+)\")?")
+TITLE = re.compile(r"\*([A-Z][^*]+)\*")
 
 
 def targets() -> Iterator[tuple[str, str, str]]:
-    """Dashboard and panel, query, legend."""
-    for path in sorted(files.GRAFANA.glob("*.json")):
-        for panel in json.loads(path.read_text())["panels"]:
-            for target in panel.get("targets", ()):
-                yield f"{path.stem}: {panel['title']}", target["expr"], target["legendFormat"]
+    """Panel, query, legend."""
+    for panel in PANELS:
+        for target in panel.get("targets", ()):
+            yield panel["title"], target["expr"], target["legendFormat"]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("record") or rule["alert"])
@@ -79,6 +85,13 @@ def test_an_alert_tells_who_is_called_what_is_wrong_and_where_to_read_on(rule: M
     assert [line for line in text.splitlines() if line.startswith("## ")] == list(PAGE)
 
 
+def test_every_kind_of_process_is_missed() -> None:
+    [rule] = [rule for rule in ALERTS if rule["alert"] == "OknoProcessMissing"]
+    kinds = re.findall(r'okno_process_info\{kind=~?"([^"]+)"', rule["expr"])
+    missed = {kind for named in kinds for kind in KINDS if re.fullmatch(named, kind)}
+    assert missed == set(KINDS) - {"sandbox"}
+
+
 def test_every_runbook_has_its_alert() -> None:
     pages = {path.stem for path in files.RUNBOOKS.glob("*.md")} - {"README"}
     assert pages == {rule["alert"] for rule in ALERTS}
@@ -89,17 +102,37 @@ def test_the_list_of_runbooks_is_whole() -> None:
     assert sorted(listed) == sorted((name, name) for name in {rule["alert"] for rule in ALERTS})
 
 
-def test_runbooks_name_commands_that_exist() -> None:
-    from typer.main import get_command
+def commands() -> Iterator[tuple[str, str]]:
+    """Page and command line, without `okno`."""
+    for path in sorted(files.RUNBOOKS.glob("*.md")):
+        for line in COMMAND.findall(path.read_text()):
+            yield path.stem, line
 
-    from cli.commands import app
 
-    groups: Any = get_command(app)
+@pytest.mark.parametrize(("page", "line"), list(commands()))
+def test_a_command_of_a_runbook_can_be_typed_as_it_stands(page: str, line: str) -> None:
+    """Its options exist, and nothing that it needs is left out."""
+    command: Any = get_command(app)
+    context, arguments = None, shlex.split(line)
+    while True:
+        context = command.make_context("okno", list(arguments), parent=context)
+        if not hasattr(command, "commands"):
+            return
+        _, command, arguments = command.resolve_command(context, [*context._protected_args, *context.args])
+
+
+def test_dashboards_and_panels_that_runbooks_name_exist() -> None:
+    titles = {panel["title"] for panel in PANELS} | {dashboard().title for dashboard in DASHBOARDS.values()}
     for path in files.RUNBOOKS.glob("*.md"):
-        for command, below in COMMAND.findall(path.read_text()):
-            assert command in groups.commands, f"{path.name}: okno {command}"
-            known = getattr(groups.commands[command], "commands", None)
-            assert not below or known is None or below in known, f"{path.name}: okno {command} {below}"
+        for named in TITLE.findall(path.read_text()):
+            assert {named, f"Okno: {named[0].lower()}{named[1:]}"} & titles, f"{path.name}: {named}"
+
+
+def test_pages_and_sections_that_runbooks_point_to_exist() -> None:
+    for path in files.RUNBOOKS.glob("*.md"):
+        for page, section in POINTER.findall(path.read_text()):
+            text = (files.RUNBOOKS / page).read_text()
+            assert not section or f"\n## {section}\n" in text, f"{path.name}: {page}, {section}"
 
 
 def cases() -> Iterator[tuple[str, bool]]:
@@ -118,6 +151,7 @@ def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not()
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+@pytest.mark.timeout(600)
 def test_promtool_agrees() -> None:
     tests = [str(path) for path in sorted((files.RULES / "tests").glob("*.yaml"))]
     for command in (["check", "rules", *map(str, sorted(files.RULES.glob("*.yaml")))], ["test", "rules", *tests]):

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import json
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
 from deploy.sbom import bill, installed
 
 LOCK = """\
@@ -28,6 +33,7 @@ def test_a_bill_leaves_out_what_is_not_installed_on_linux_by_this_python() -> No
 
 def test_a_bill_names_every_package_with_its_version_and_hashes() -> None:
     made = bill("router", version="1.2.3")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(made)) is None
     assert (made["bomFormat"], made["specVersion"]) == ("CycloneDX", "1.6")
     assert made["metadata"]["component"]["name"] == "okno-router"
     assert made["metadata"]["component"]["version"] == "1.2.3"
