@@ -120,7 +120,7 @@ class Consumer:
         self._commit_pending = False
         """`after_commit` is due, or may be."""
         self._untold: dict[TopicPartition, int] = {}
-        """Committed here and not told to the group yet: what follows a commit comes first."""
+        """Stored, by this or another process, and not told to the group yet: what follows a commit comes first."""
         self._poller: Poller
         self._group_offsets: GroupOffsets | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -370,6 +370,7 @@ class Consumer:
         """After the commit: read again where the fence said so, tell Kafka, do what follows a commit."""
         if outcome.seek and self._owned is not None:
             self._seek(consumer, {tp: offset for tp, offset in outcome.seek.items() if tp in self._owned})
+        self._untold.update(outcome.seek)
         self._untold.update(outcome.positions)
         self._commit_pending = True
         await self._follow_up(None if outcome.overtaken else outcome)

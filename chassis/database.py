@@ -76,6 +76,10 @@ class Database:
         metrics.pool_connections.labels("idle").set_function(pool.get_idle_size)
         return cls(pool, schema)
 
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        """One of the pool, for reading: each statement is a transaction of its own."""
+        return _connection(self.pool)
+
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """BEGIN .. COMMIT on a connection of the pool; ROLLBACK on any exception."""
         return _transaction(self.pool)
@@ -103,13 +107,18 @@ may still be empty and statistics are missing; without this they read whole tabl
 
 @asynccontextmanager
 async def _transaction(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Connection]:
+    async with _connection(pool) as connection, connection.transaction():
+        yield connection
+
+
+@asynccontextmanager
+async def _connection(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Connection]:
     asked = time.perf_counter()
     async with asyncio.timeout(ACQUIRE_SECONDS):  # asyncpg's own `timeout` makes a task of each acquisition
         connection = await pool.acquire()
     try:
         metrics.pool_wait.observe(time.perf_counter() - asked)
-        async with connection.transaction():
-            yield connection
+        yield connection
     finally:
         await pool.release(connection)
 

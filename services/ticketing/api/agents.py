@@ -36,7 +36,7 @@ async def get_agents(query: Annotated[PageQuery, Query()], services: ServicesOf,
     """All of the desk, deactivated ones too."""
     del caller
     after = decode(query.cursor, "agents", (str,))
-    async with services.database.pool.acquire() as connection:
+    async with services.database.connection() as connection:
         found = await list_agents(connection, after[0] if after else "", query.limit + 1)
     agents = found[: query.limit]
     cursor = encode("agents", [agents[-1].id]) if len(found) > query.limit else None
@@ -47,7 +47,7 @@ async def get_agents(query: Annotated[PageQuery, Query()], services: ServicesOf,
 async def get_agent(agent: str, services: ServicesOf, caller: Reader) -> AgentJson:
     """By id."""
     del caller
-    async with services.database.pool.acquire() as connection:
+    async with services.database.connection() as connection:
         found = (await agents_by_id(connection, [agent])).get(agent)
     if found is None:
         raise not_found("agent", agent)

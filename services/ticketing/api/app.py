@@ -43,7 +43,7 @@ async def get_me(services: ServicesOf, caller: Reader) -> MeJson:
     token = caller.token
     agent = None
     if token.agent_id is not None:
-        async with services.database.pool.acquire() as connection:
+        async with services.database.connection() as connection:
             found = (await agents_by_id(connection, [token.agent_id]))[token.agent_id]
         agent = {"id": found.id, "name": found.name, "role": found.role.value, "identities": list(found.identities)}
     return MeJson(token_id=token.id, name=token.name, scope=token.scope, agent=agent)

@@ -68,7 +68,7 @@ async def _caller(
     if credentials is None:
         detail = "Send `Authorization: Bearer <token>`; `okno tokens create` makes one."
         raise Problem(401, "unauthorized", detail, headers=challenge)
-    async with services.database.pool.acquire() as connection:
+    async with services.database.connection() as connection:
         token = await tokens.find(connection, credentials.credentials)
     if token is None:
         raise Problem(401, "unauthorized", "The token is wrong, or was revoked.", headers=challenge)

@@ -66,7 +66,7 @@ async def get_dead_letters(
     del caller
     after = decode(query.cursor, "dead-letters", (int,))
     before = after[0] if after else 2**62
-    async with services.database.pool.acquire() as connection:
+    async with services.database.connection() as connection:
         found = await list_dead_letters(connection, _filter(query, query.state), before, query.limit + 1)
     letters = found[: query.limit]
     cursor = cursor_of("dead-letters", [letters[-1].id]) if len(found) > query.limit else None

@@ -46,7 +46,7 @@ async def get_messages(
     """In the platform's order: what the customer and the desk wrote, replies and notes."""
     del caller
     after = decode(query.cursor, "messages", (datetime, int, str))
-    async with services.database.pool.acquire() as connection:
+    async with services.database.connection() as connection:
         shown = await shown_ticket(connection, ticket)
         found = await list_messages(connection, shown.ticket.id, after, query.limit + 1)
     items = found[: query.limit]

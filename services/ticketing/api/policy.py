@@ -42,7 +42,7 @@ _BODY: dict[str, Any] = {
 async def get_policy(services: ServicesOf, caller: Reader) -> PolicyJson:
     """Version 0 is the built-in default, in force until the first one is applied."""
     del caller
-    async with services.database.pool.acquire() as connection:
+    async with services.database.connection() as connection:
         return _json(await current_policy(connection))
 
 

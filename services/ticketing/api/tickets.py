@@ -46,7 +46,7 @@ async def get_tickets(query: Annotated[TicketQuery, Query()], services: Services
     del caller
     by_number = query.sort in {Sort.NEWEST, Sort.OLDEST}
     after = decode(query.cursor, query.sort, (int,) if by_number else (datetime, str))
-    async with services.database.pool.acquire() as connection:
+    async with services.database.connection() as connection:
         wanted = await _filter(connection, query)
         found = await list_tickets(connection, wanted, query.sort, after, query.limit + 1)
         counts = await _counts(connection, wanted) if query.counts else None
@@ -64,7 +64,7 @@ def _place(shown: ShownTicket, sort: Sort) -> list[Any]:
 async def get_counts(query: Annotated[TicketFilterQuery, Query()], services: ServicesOf, caller: Reader) -> CountsJson:
     """With the same filters as the list."""
     del caller
-    async with services.database.pool.acquire() as connection:
+    async with services.database.connection() as connection:
         return await _counts(connection, await _filter(connection, query))
 
 
@@ -93,7 +93,7 @@ async def _filter(connection: Connection, query: TicketFilterQuery) -> TicketFil
 async def get_ticket(ticket: str, query: Annotated[NoQuery, Query()], services: ServicesOf, caller: Reader) -> Response:
     """By its id or its number. The ETag is its revision, for `If-Match` of a PATCH."""
     del query, caller
-    async with services.database.pool.acquire() as connection:
+    async with services.database.connection() as connection:
         shown = await shown_ticket(connection, ticket)
     return Response(ticket_json(shown).model_dump_json(), 200, etag(shown.ticket), "application/json")
 
@@ -178,7 +178,7 @@ async def get_history(
     """Every change in order; versions have no gaps."""
     del caller
     after = decode(query.cursor, "history", (int,))
-    async with services.database.pool.acquire() as connection:
+    async with services.database.connection() as connection:
         shown = await shown_ticket(connection, ticket)
         found = await list_history(connection, shown.ticket.id, after[0] if after else 0, query.limit + 1)
     entries = found[: query.limit]

@@ -123,6 +123,11 @@ async def test_what_another_process_committed_after_the_assignment_is_followed_u
 
         await eventually(followed_up)
         assert told == [(True, numbers(3)[meanwhile:])]
+
+        async def committed() -> bool:
+            return await group_offset(world.settings, world.consumer, TopicPartition(world.topic, 0)) == 3
+
+        await eventually(committed)
         await world.produce(numbers(1, 3))
         await world.until_position(4)
     assert told[1:] == [(False, numbers(4)[meanwhile:])]
