@@ -28,8 +28,11 @@ RELAY_POINTS: dict[str, str] = {
     "<relay>.taken": "Outbox rows were read, nothing is published.",
     "<relay>.relayed": "Rows are published and acknowledged, not deleted.",
 }
-POINTS: dict[str, str] = CONSUMER_POINTS | RELAY_POINTS
-"""Every fault point of the chassis; `<consumer>` and `<relay>` stand for the owner's `fault_prefix`."""
+COMPARING_POINTS: dict[str, str] = {
+    "<service>.compares": "It is about to be looked whether the database was compared with the log.",
+}
+POINTS: dict[str, str] = CONSUMER_POINTS | RELAY_POINTS | COMPARING_POINTS
+"""Every fault point of the chassis; `<consumer>`, `<relay>` and `<service>` stand for the owner's `fault_prefix`."""
 
 
 @dataclass(slots=True)

@@ -35,12 +35,11 @@ QUESTIONS = {"chat.receipts.v1": published.by_version(VERSIONS, "delivery_id", "
 LOOP_LIMIT_SECONDS = 60
 
 FAULT_POINTS: dict[str, str] = {
-    "notifier.compares": "The process is about to look whether the database was compared with the log.",
     "notifier.leased": "A call is leased, nothing was sent.",
     "notifier.posted": "The platform has answered, the ledger doesn't know.",
     "notifier.recorded": "The ledger has the message's key, the receipt isn't relayed.",
 }
-"""The notifier's own; its consumer and relay have theirs under the prefix `notifier` (chassis/faults.py)."""
+"""The notifier's own; those of the chassis have the prefix `notifier` (chassis/faults.py)."""
 
 
 def senders_of(settings: NotifierSettings) -> dict[Platform, Sender]:

@@ -42,12 +42,11 @@ DEAD_FETCH_WAIT_MS = 1000
 """Dead letters are rare and their topics many: each empty fetch costs the broker a look at 120 partitions."""
 
 FAULT_POINTS: dict[str, str] = {
-    "ticketing.compares": "A worker is about to look whether the database was compared with the log.",
     "ticketing.receipts_applied": "Receipts are applied in memory, nothing of the batch is written.",
     "ticketing-api.handled": "A request's changes are written, its transaction isn't committed.",
     "ticketing-api.committed": "A request's transaction is committed, its answer isn't sent.",
 }
-"""Beside those of the chassis for the consumers `ticketing` and `ticketing-dead-letters` and the `relay`."""
+"""Beside those of the chassis for both consumers, the `relay` and `ticketing`."""
 
 
 async def run_ticketing_api(process: ProcessContext[TicketingApiSettings]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from chassis.faults import CONSUMER_POINTS, RELAY_POINTS
+from chassis.faults import POINTS as CHASSIS_POINTS
 from contracts import codec
 from contracts.chat_receipts_v1 import DeliveryChanged
 from contracts.chat_replies_v1 import EditReply, PostReply, ReplyInstruction
@@ -31,10 +31,7 @@ from services.notifier.bootstrap import run_notifier
 from services.notifier.settings import NotifierSettings
 raise SystemExit(run_process("notifier", run_notifier, load(NotifierSettings)))
 """
-POINTS = sorted(
-    {point.replace("<consumer>", "notifier").replace("<relay>", "notifier") for point in CONSUMER_POINTS | RELAY_POINTS}
-    | set(FAULT_POINTS)
-)
+POINTS = sorted({f"notifier.{point.partition('.')[2]}" for point in CHASSIS_POINTS} | set(FAULT_POINTS))
 
 
 class Notifiers:
