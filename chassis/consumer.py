@@ -370,7 +370,8 @@ class Consumer:
         """After the commit: read again where the fence said so, tell Kafka, do what follows a commit."""
         if outcome.seek and self._owned is not None:
             self._seek(consumer, {tp: offset for tp, offset in outcome.seek.items() if tp in self._owned})
-        self._untold.update(outcome.seek)
+        if self._owned is not None:
+            self._untold.update({tp: offset for tp, offset in outcome.seek.items() if tp in self._owned})
         self._untold.update(outcome.positions)
         self._commit_pending = True
         await self._follow_up(None if outcome.overtaken else outcome)

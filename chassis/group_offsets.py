@@ -57,9 +57,10 @@ class GroupOffsets:
         self._waiting: dict[TopicPartition, Waiting] = {}
 
     def stored(self, offsets: dict[TopicPartition, int]) -> None:
-        """These positions are committed in the database."""
-        self._stored.update(offsets)
-        self._positions.update(offsets)
+        """These positions are committed in the database. What is behind a former one is left out."""
+        ahead = {tp: offset for tp, offset in offsets.items() if offset >= self._positions.get(tp, offset)}
+        self._stored.update(ahead)
+        self._positions.update(ahead)
         self._changed.set()
 
     def revoked(self) -> None:

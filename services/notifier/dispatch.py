@@ -82,6 +82,8 @@ class Dispatcher:
         self._woken = asyncio.Event()
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_hand: set[str] = set()
+        """Instructions that the tasks carry out."""
         self._closed_buckets: dict[str, float] = {}
         """Shared buckets without room, and until when (monotonic)."""
         self._waiting_since: dict[str, float] = {}
@@ -178,6 +180,8 @@ class Dispatcher:
             self._waiting_since.clear()
         for one in found:
             self._waiting_since.setdefault(one.instruction_id, now)
+            if one.instruction_id in self._in_hand:
+                continue  # its lease is over, and its outcome is being written
             if len(chosen) == room or one.channel in channels or self._limits.wait(one.channel, now) > 0:
                 continue
             channels.add(one.channel)
@@ -214,10 +218,12 @@ class Dispatcher:
         metrics.rate_limit_wait.labels(platform, "channel").observe(waited)
         task = asyncio.create_task(self._worker.carry_out(lease, now, waited))
         self._tasks.add(task)
+        self._in_hand.add(lease.operation.instruction_id)
         task.add_done_callback(functools.partial(self._ended, lease, counted_for))
 
     def _ended(self, lease: Lease, counted_for: ChannelKey, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._in_hand.discard(lease.operation.instruction_id)
         if limits.counts(counted_for, lease.errand):
             self._limits.ended(counted_for, self._clock.monotonic())
         error = None if task.cancelled() else task.exception()

@@ -66,8 +66,9 @@ METHODS: dict[tuple[Platform, str], str] = {
     (Platform.TELEGRAM, "delete"): "deleteMessage",
     (Platform.TELEGRAM, "read"): "none",
 }
-WRITE_SECONDS, WRITE_PAUSE = 30.0, 0.1
-"""How long an outcome is written again while PostgreSQL is away. A lease may end meanwhile: its token tells."""
+WRITE_SECONDS = 30.0
+"""For how long an outcome is written again while PostgreSQL is away. A lease may end meanwhile: its token tells."""
+WRITES = Backoff(first=0.1, factor=2.0, longest=1.0, patience=float("inf"))
 T = TypeVar("T")
 CallOutcome = PostOutcome | ChangeOutcome | ReadOutcome
 
@@ -184,13 +185,18 @@ class Worker:
             await leases.mark_posting(self._database, lease, posting=posting)
         outcome = await self._ask(lease, sender, call)
         await fault_point("notifier.posted")
-        await self._insist(lambda: self._hold(lease, call, outcome))
         settlement = self._settlement(lease, call, outcome)
+
+        async def write() -> bool:
+            await self._hold(lease, call, outcome)
+            return await self._settle(lease, settlement)
+
         try:
-            recheck = await self._settle(lease, settlement)
+            recheck = await self._insist(write)
         except LeaseLost:
             if isinstance(outcome, Posted):
-                await self._undo(lease, sender, call.step.part, outcome.key)
+                key = outcome.key
+                await self._insist(lambda: self._undo(lease, sender, call.step.part, key))
             return
         await fault_point("notifier.recorded")
         if isinstance(outcome, Posted):
@@ -289,22 +295,26 @@ class Worker:
 
     async def _settle(self, lease: Lease, settlement: Settlement) -> bool:
         try:
-            return await self._insist(lambda: leases.settle(self._database, lease, settlement))
+            return await leases.settle(self._database, lease, settlement)
         except LeaseLost:
             log.warning("lease_lost", outcome=settlement.event)
             raise
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
         """Write what the platform has answered, which is known nowhere else, in spite of transient errors."""
-        until = self._clock.monotonic() + WRITE_SECONDS
+        failures, until = 0, float("inf")
         while True:
             try:
                 return await write()
             except Exception as error:
-                if fate_of(error) is not Fate.TRANSIENT or self._clock.monotonic() > until:
+                now = self._clock.monotonic()
+                failures += 1
+                if failures == 1:  # counted from here: a connection to a dead server takes its time to fail
+                    until = now + WRITE_SECONDS
+                    log.warning("outcome_not_written", error=describe(error))
+                if fate_of(error) is not Fate.TRANSIENT or now > until:
                     raise
-                log.warning("outcome_not_written", error=describe(error))
-            await asyncio.sleep(WRITE_PAUSE)
+            await asyncio.sleep(WRITES.pause(failures, 0.0) or WRITES.longest)
 
     async def _undo(self, lease: Lease, sender: Sender, part: int, key: MessageKey) -> None:
         """A post that came too late: whoever has the lease now may have posted too."""

@@ -247,7 +247,9 @@ async def settle(database: Database, lease: Lease, settlement: Settlement) -> bo
     """Write an outcome. True when copies should be looked for. Raises LeaseLost, having changed nothing."""
     async with database.transaction() as connection:
         entries = await store.lock(connection, {lease.entry.delivery_id})
-        entry = entries[lease.entry.delivery_id]
+        entry = entries.get(lease.entry.delivery_id)
+        if entry is None:  # erased meanwhile
+            raise LeaseLost
         operation = next(
             (one for one in entry.operations if one.instruction_id == lease.operation.instruction_id), None
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from contracts.chat_events_v1 import MessageDeleted, MessageEdited, ReactionChanged
+from contracts.keys import Platform
 from services.router.decide.decisions import ECHO_RULE, Decision, Ignore, KeepEarly, React, Remove, Revise
 from services.router.decide.known import Change, EarlyChange, KnownMessage, View, content_of
 
@@ -75,8 +76,8 @@ def _apply(event: Change, known: KnownMessage, early: EarlyChange | None) -> Dec
         rule = "late_edit"  # ticketing files it in the history, the later content stays
     elif content != known.content:
         rule = "edit"
-    elif event.order == known.edited_at:
-        return UNCHANGED
+    elif event.order == known.edited_at or event.channel.platform is Platform.TELEGRAM:
+        return UNCHANGED  # Telegram adds a link's preview as an edit, and sends a chat's updates in order
     else:
         rule = "same_content"  # its time counts: an older edit may come yet
     return Revise(rule, known.key, event.text, event.attachments, content, event.order, early)

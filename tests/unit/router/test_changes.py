@@ -58,6 +58,13 @@ def test_an_edit_with_the_same_content_makes_older_ones_late() -> None:
     assert rule(chat.say(read)) == "unchanged"
 
 
+def test_a_link_preview_in_telegram_is_no_edit() -> None:
+    chat = Chat()
+    written = post(BOB, 0, "see example.org", DIALOG)
+    chat.place(written)
+    assert rule(chat.say(edit(written, 1, written.text))) == "unchanged"
+
+
 def test_content_is_compared_with_the_last_edit_not_the_first_text() -> None:
     chat = Chat()
     chat.place(QUESTION)
