@@ -5,8 +5,7 @@ the others. Entity offsets count UTF-16 units.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from contracts import keys
@@ -47,18 +46,7 @@ def parse(update: Json, bot: Bot, received_at: datetime) -> Parsed:
         return Parsed(
             kind, known=kind in ("my_chat_member", "chat_member", "message_reaction_count", "poll", "poll_answer")
         )
-    parsed = reader(update[kind], bot, received_at)
-    return _in_order(parsed, update["update_id"]) if kind == "message_reaction" else parsed
-
-
-def _in_order(parsed: Parsed, update_id: int) -> Parsed:
-    """Reactions have no id, and their times are whole seconds: the update's number, which grows and is the same when it
-    is sent again, tells those of one second apart ("Getting updates", `update_id`).
-    """
-    within = timedelta(microseconds=int(update_id) % 1_000_000)
-    reactions = (one for one in parsed.records if isinstance(one, ReactionChanged))
-    records = tuple(one.model_copy(update={"occurred_at": one.occurred_at + within}) for one in reactions)
-    return replace(parsed, records=records)
+    return reader(update[kind], bot, received_at)
 
 
 def _message(message: Json, bot: Bot, received_at: datetime) -> Parsed:

@@ -1,6 +1,6 @@
 """Each shape of Telegram's updates becomes the right events or none."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -132,18 +132,6 @@ def test_reactions_are_the_difference_of_two_lists() -> None:
     events = records(message_reaction=reaction)
     assert all(isinstance(event, ReactionChanged) for event in events)
     assert [(event.name, event.added) for event in events] == [("\N{THUMBS UP SIGN}", False), ("x", True)]
-
-
-def test_reactions_of_one_second_are_told_apart_and_a_repeated_update_is_the_same() -> None:
-    thumb = [{"type": "emoji", "emoji": "\N{THUMBS UP SIGN}"}]
-    reaction = {"chat": GROUP, "message_id": 8, "user": ANNA, "date": 1700000060}
-    set_, back = {"old_reaction": [], "new_reaction": thumb}, {"old_reaction": thumb, "new_reaction": []}
-    updates = [(900_000_001, set_), (900_000_002, back), (900_000_003, set_), (900_000_001, set_)]
-    made = [parse({"update_id": number, "message_reaction": reaction | lists}, BOT, NOW) for number, lists in updates]
-    first, second, third, again = (one for each in made for one in each.records if isinstance(one, ReactionChanged))
-    assert len({first.record_id, second.record_id, third.record_id}) == 3
-    assert again.record_id == first.record_id
-    assert first.occurred_at < second.occurred_at < third.occurred_at < first.occurred_at + timedelta(seconds=1)
 
 
 @pytest.mark.parametrize("lists", [("old_reaction", "new_reaction"), ("new_reaction", "old_reaction")])
