@@ -45,7 +45,7 @@ async def test_a_move_brings_what_was_said_of_its_messages_under_the_new_key(rou
     assert {one.event_id for one in changes} == {one.record_id for one in CHANGES}
     assert await kept(router) == 0
     assert await router.take(*CHANGES, MOVE) == []
-    assert await router.rule(edit(UNDER_NEW, 60, "second")) == "unchanged"
+    assert await router.rule(edit(UNDER_NEW, 60, "second")) == "same_content"
 
 
 async def test_a_move_brings_reactions_to_a_post_of_ours(router: Router) -> None:

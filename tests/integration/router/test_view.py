@@ -136,7 +136,7 @@ async def test_early_changes_wait_for_their_message(router: Router) -> None:
     assert [type(one) for one in sent] == [PlaceMessage, ReviseMessage, ReviseMessage, RecordReaction, RemoveMessage]
     assert [one.text for one in sent if isinstance(one, ReviseMessage)] == ["second", "third"]
     assert await router.database.pool.fetchval("SELECT count(*) FROM early_changes") == 0
-    assert await router.rule(edit(QUESTION, 40, "third")) == "unchanged"
+    assert await router.rule(edit(QUESTION, 40, "third")) == "same_content"
 
 
 async def test_a_ticket_that_ended_is_reopened_or_followed(router: Router) -> None:
