@@ -13,15 +13,18 @@ that was compared.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
-from chassis import published
+from chassis import migrations, published
 from chassis.database import Connection, Database
 from chassis.error_text import describe
 from chassis.errors import Fate, Transient, fate_of
 from chassis.faults import fault_point
+from chassis.lifecycle import ProcessContext
 from chassis.logs import get_logger
 from chassis.published import Missing
 from chassis.settings import KafkaSettings
@@ -83,13 +86,11 @@ class Comparing:
     each with its question (chassis/published.py).
     """
 
-    def __init__(
-        self, database: Database, settings: KafkaSettings, topics: Mapping[str, Missing], *, fault_prefix: str
-    ) -> None:
+    def __init__(self, database: Database, settings: KafkaSettings, topics: Mapping[str, Missing]) -> None:
         self._database = database
         self._settings = settings
         self._topics = topics
-        self._fault_prefix = fault_prefix
+        self._fault_prefix = database.schema
 
     async def compare(self) -> None:
         """Raises PublishedAhead or PositionsRefused where the database was set back, and errors of both servers."""
@@ -114,3 +115,30 @@ class Comparing:
                 if fate_of(error) is not Fate.TRANSIENT:
                     raise
                 log.warning("database_not_compared", error=describe(error))
+
+
+async def connect_compared(
+    process: ProcessContext[Any],
+    *,
+    schema: str,
+    folders: Sequence[tuple[str, Path]],
+    topics: Mapping[str, Missing],
+    connections: int = 4,
+    session: Mapping[str, str] | None = None,
+) -> Database:
+    """A pool for a process that writes: compared now, and again whenever another server run is behind it.
+
+    Raises as `Comparing.compare` does, and what `migrations.check_schema` does of `folders`.
+    """
+    dsn = process.settings.database_url.get_secret_value()
+    looked_at = await Database.connect(dsn, schema=schema, process=process.name, max_size=1, settings=session)
+    process.defer(looked_at.close)
+    await migrations.check_schema(looked_at, folders)
+    comparing = Comparing(looked_at, process.settings, topics)
+    await comparing.compare()
+    database = await Database.connect(
+        dsn, schema=schema, process=process.name, max_size=connections, settings=session, admit=admit
+    )
+    process.defer(database.close)
+    process.spawn("comparing", comparing.run())
+    return database

@@ -369,9 +369,9 @@ class Consumer:
     async def _settle(self, consumer: AIOKafkaConsumer, outcome: Outcome) -> None:
         """After the commit: read again where the fence said so, tell Kafka, do what follows a commit."""
         if outcome.seek and self._owned is not None:
-            self._seek(consumer, {tp: offset for tp, offset in outcome.seek.items() if tp in self._owned})
-        if self._owned is not None:
-            self._untold.update({tp: offset for tp, offset in outcome.seek.items() if tp in self._owned})
+            stored = {tp: offset for tp, offset in outcome.seek.items() if tp in self._owned}
+            self._seek(consumer, stored)
+            self._untold.update(stored)
         self._untold.update(outcome.positions)
         self._commit_pending = True
         await self._follow_up(None if outcome.overtaken else outcome)

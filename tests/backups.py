@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import asyncpg
 
+from chassis.database import Connection
 from sandbox.stack.postgres.server import EmbeddedPostgres
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -54,3 +55,13 @@ def differences(found: Rows, expected: Rows) -> list[str]:
         for one, other in zip(here, there, strict=False):
             said += [f"{table}.{name}: {one[name]!r}, not {other[name]!r}" for name in one if one[name] != other[name]]
     return said
+
+
+async def look_set_back(connection: Connection, *processes: str) -> None:
+    """As after a backup was brought back: the mark is of another run of the server, and connections have ended."""
+    await connection.execute("UPDATE compared_database SET server_started_at = server_started_at - interval '1 s'")
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name = ANY($1::text[])",
+        list(processes),
+    )

@@ -8,9 +8,8 @@ from pathlib import Path
 from chassis import migrations, published
 from chassis.batches import Outcome
 from chassis.clock import SystemClock
-from chassis.compared import Comparing, admit
+from chassis.compared import connect_compared
 from chassis.consumer import Consumer
-from chassis.database import Admit, Database
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
 from chassis.pruning import Pruner
@@ -67,10 +66,7 @@ def senders_of(settings: NotifierSettings) -> dict[Platform, Sender]:
 async def run_notifier(process: ProcessContext[NotifierSettings]) -> None:
     """`chat.replies.v1` into the ledger, the ledger out to the platforms, receipts to `chat.receipts.v1`."""
     settings = process.settings
-    comparing = Comparing(await _connect(process, 1), settings, QUESTIONS, fault_prefix=SCHEMA)
-    await comparing.compare()
-    database = await _connect(process, 8, admit)
-    process.spawn("comparing", comparing.run())
+    database = await connect_compared(process, schema=SCHEMA, folders=FOLDERS, topics=QUESTIONS, connections=8)
     producer = make_producer(settings)
     await producer.start()
     process.defer(producer.stop)
@@ -127,11 +123,3 @@ async def run_notifier(process: ProcessContext[NotifierSettings]) -> None:
     process.add_liveness("consumer", consumer.last_turn_age, LOOP_LIMIT_SECONDS)
     process.add_readiness("consumer", assigned)
     process.add_readiness("database", database.reachable)
-
-
-async def _connect(process: ProcessContext[NotifierSettings], connections: int, admit: Admit | None = None) -> Database:
-    dsn = process.settings.database_url.get_secret_value()
-    database = await Database.connect(dsn, schema=SCHEMA, process=process.name, max_size=connections, admit=admit)
-    process.defer(database.close)
-    await migrations.check_schema(database, FOLDERS)
-    return database

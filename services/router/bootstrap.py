@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from chassis.compared import Comparing, admit
+from chassis.compared import connect_compared
 from chassis.consumer import Consumer
-from chassis.database import BY_KEY, Admit, Database
+from chassis.database import BY_KEY
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
-from chassis.migrations import CHASSIS, check_schema
+from chassis.migrations import CHASSIS
 from chassis.pruning import Pruner
 from chassis.relay import Relay
 from services.router import retention
@@ -27,10 +27,7 @@ LOOP_LIMIT_SECONDS = 60
 async def run_router(process: ProcessContext[RouterSettings]) -> None:
     """Chat events in, commands and automatic answers out."""
     settings = process.settings
-    comparing = Comparing(await _connect(process, 1), settings, QUESTIONS, fault_prefix=CONSUMER)
-    await comparing.compare()
-    database = await _connect(process, 4, admit)
-    process.spawn("comparing", comparing.run())
+    database = await connect_compared(process, schema=SCHEMA, folders=FOLDERS, topics=QUESTIONS, session=BY_KEY)
     producer = make_producer(settings)
     await producer.start()
     process.defer(producer.stop)
@@ -63,13 +60,3 @@ async def run_router(process: ProcessContext[RouterSettings]) -> None:
 
     process.add_readiness("consumer", assigned)
     process.add_readiness("database", database.reachable)
-
-
-async def _connect(process: ProcessContext[RouterSettings], connections: int, admit: Admit | None = None) -> Database:
-    dsn = process.settings.database_url.get_secret_value()
-    database = await Database.connect(
-        dsn, schema=SCHEMA, process=process.name, max_size=connections, settings=BY_KEY, admit=admit
-    )
-    process.defer(database.close)
-    await check_schema(database, FOLDERS)
-    return database

@@ -1,15 +1,13 @@
 """Where ticketing's processes are put together. Nothing connects at import."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from chassis import migrations, published
 from chassis.batches import Outcome
 from chassis.clock import SystemClock
-from chassis.compared import Comparing, admit
+from chassis.compared import connect_compared
 from chassis.consumer import Consumer
-from chassis.database import BY_KEY, Admit, Database
+from chassis.database import BY_KEY, Database
 from chassis.kafka import make_producer
 from chassis.lifecycle import ProcessContext
 from chassis.pruning import Pruner
@@ -54,7 +52,10 @@ async def run_ticketing_api(process: ProcessContext[TicketingApiSettings]) -> No
     from services.ticketing.api.app import create_app
 
     settings = process.settings
-    database = await _connect(process, settings.database_url.get_secret_value(), API_CONNECTIONS)
+    dsn = settings.database_url.get_secret_value()
+    database = await Database.connect(dsn, schema=SCHEMA, process=process.name, max_size=API_CONNECTIONS)
+    process.defer(database.close)
+    await migrations.check_schema(database, MIGRATIONS)
     process.add_readiness("database", database.reachable)
     app = create_app(database, SystemClock())
     process.serve_http("api", app, host=settings.http_host, port=settings.http_port)
@@ -63,11 +64,9 @@ async def run_ticketing_api(process: ProcessContext[TicketingApiSettings]) -> No
 async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings]) -> None:
     """Applies commands, receipts and profiles, keeps the dead letters, and publishes the schema's outbox."""
     settings = process.settings
-    dsn = settings.database_url.get_secret_value()
-    comparing = Comparing(await _connect(process, dsn, 1, BY_KEY), settings, QUESTIONS, fault_prefix=SCHEMA)
-    await comparing.compare()
-    database = await _connect(process, dsn, WORKER_CONNECTIONS, BY_KEY, admit)
-    process.spawn("comparing", comparing.run())
+    database = await connect_compared(
+        process, schema=SCHEMA, folders=MIGRATIONS, topics=QUESTIONS, connections=WORKER_CONNECTIONS, session=BY_KEY
+    )
     process.add_readiness("database", database.reachable)
     producer = make_producer(settings)
     await producer.start()
@@ -110,18 +109,3 @@ async def run_ticketing_worker(process: ProcessContext[TicketingWorkerSettings])
         process.spawn(name, one.run(), stop=one.stop)
         process.add_liveness(name, one.last_turn_age, LOOP_LIMIT_SECONDS)
         process.add_readiness(name, one.ready)
-
-
-async def _connect(
-    process: ProcessContext[Any],
-    dsn: str,
-    connections: int,
-    settings: Mapping[str, str] | None = None,
-    admit: Admit | None = None,
-) -> Database:
-    database = await Database.connect(
-        dsn, schema=SCHEMA, process=process.name, max_size=connections, settings=settings, admit=admit
-    )
-    process.defer(database.close)
-    await migrations.check_schema(database, MIGRATIONS)
-    return database

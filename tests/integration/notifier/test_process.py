@@ -20,7 +20,7 @@ from contracts.chat_replies_v1 import EditReply, PostReply, ReplyInstruction
 from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.notifier.bootstrap import FAULT_POINTS
-from tests import topic_reader
+from tests import backups, topic_reader
 from tests.integration.notifier.conftest import Desk, eventually
 
 ROOT = Path(__file__).parents[3]
@@ -205,14 +205,10 @@ async def test_a_notifier_that_runs_sends_nothing_from_a_ledger_set_back(notifie
     await notifiers.publish(post)
     await notifiers.ends(post, "post sent")
     async with database.transaction() as connection:
-        await connection.execute("UPDATE compared_database SET server_started_at = server_started_at - interval '1 s'")
         await connection.execute("UPDATE deliveries SET version = 1")
         await connection.execute("DELETE FROM parts")
         await connection.execute("UPDATE operations SET state = 'queued', due_at = now(), ended_at = NULL")
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND application_name = 'notifier-0'"
-        )
+        await backups.look_set_back(connection, "notifier-0")
     assert await notifiers.ended(process) == 1
     assert "okno positions accept notifier published chat.receipts.v1 " in notifiers.said("notifier-0")
     assert notifiers.desk.slack_posts(place) == ["once"]

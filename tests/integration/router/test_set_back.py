@@ -11,6 +11,7 @@ from chassis.published import PublishedAhead
 from contracts.ticket_commands_v1 import TicketCommand
 from sandbox.stack.kafka.server import EmbeddedKafka
 from services.router.bootstrap import QUESTIONS
+from tests import backups
 from tests.integration.router.conftest import RouterBench
 from tests.integration.router.processes import RouterProcess
 from tests.unit.router.makers import ALICE, post
@@ -42,13 +43,9 @@ async def test_a_router_that_runs_decides_nothing_again_on_a_database_set_back(
     await bench.send(post(ALICE, 0))
     await bench.settled()
     async with bench.database.transaction() as connection:
-        await connection.execute("UPDATE compared_database SET server_started_at = server_started_at - interval '1 s'")
         await connection.execute("UPDATE positions SET next_offset = 0 WHERE topic = 'chat.events.v1'")
         await connection.execute("DELETE FROM decisions")
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND application_name = 'router-0'"
-        )
+        await backups.look_set_back(connection, "router-0")
     assert await process.died() == 1
     assert "okno positions accept router published ticket.commands.v1 " in process.log.read_text()
     assert len(await bench.published("ticket.commands.v1")) == 1
