@@ -58,7 +58,7 @@ class MessagePosted(ChatEvent):
 
 
 class MessageEdited(ChatEvent):
-    """A message has new content. Published only when the text or the files changed.
+    """A message has new content: in Slack the text or the files changed, in Telegram possibly only what a link shows.
 
     `occurred_at` is the time that stands in the platform's history: the event's id is made of it. Where that is too
     coarse to order edits, `ordered_at` does.
@@ -93,17 +93,29 @@ class MessageDeleted(ChatEvent):
 
 
 class ReactionChanged(ChatEvent):
-    """`name` is Slack's name without colons (`thumbsup`) or Telegram's emoji."""
+    """`name` is Slack's name without colons (`thumbsup`) or Telegram's emoji. Of two with one time the later record
+    holds.
+    """
 
     TYPE: ClassVar[str] = "okno.chat.reaction_changed.v1"
     message_key: MessageKey
     person: Author
     name: str
     added: bool
+    update_id: int | None = Field(
+        default=None, description="Telegram's number of the update, the same when it is sent again"
+    )
 
     @property
     def record_id(self) -> str:
-        return ids.reaction_event(self.message_key, self.person.key, self.name, added=self.added, at=self.occurred_at)
+        return ids.reaction_event(
+            self.message_key,
+            self.person.key,
+            self.name,
+            added=self.added,
+            at=self.occurred_at,
+            update_id=self.update_id,
+        )
 
 
 class ButtonPressed(ChatEvent):

@@ -38,8 +38,12 @@ def deletion_event(message_key: str) -> str:
     return f"{message_key}:deleted"
 
 
-def reaction_event(message_key: str, person_key: str, name: str, *, added: bool, at: datetime) -> str:
-    return f"{message_key}:reaction:{person_key}:{name}:{'added' if added else 'removed'}:{at.timestamp():.6f}"
+def reaction_event(
+    message_key: str, person_key: str, name: str, *, added: bool, at: datetime, update_id: int | None = None
+) -> str:
+    """Telegram: `at` is a whole second, and `update_id` tells apart what happened within it."""
+    what = f"{message_key}:reaction:{person_key}:{name}:{'added' if added else 'removed'}:{at.timestamp():.6f}"
+    return what if update_id is None else f"{what}:{update_id}"
 
 
 def button_event(channel_key: str, query_id: str) -> str:

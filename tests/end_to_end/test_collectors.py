@@ -13,7 +13,7 @@ from tests.end_to_end.support.town import Town
 from tests.end_to_end.support.waiting import until
 
 STAGES = {
-    "ingest": {"ingest-slack"},
+    "ingest": {"ingest-telegram"},
     "router": {"router-0", "router-1"},
     "ticketing": {"ticketing-worker-0"},
     "API": {"ticketing-api"},
@@ -28,7 +28,7 @@ NAMES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "TRACE_SAMPLE_RATIO")
 
 async def there_and_back(town: Town) -> None:
     """A message into its ticket, an answer into the chat."""
-    talk = await town.slack()
+    talk = await town.telegram()  # no later test reads a dialog's history
     await talk.says()
     answer = await talk.answered()
     await until(lambda: _in_chat(talk, answer.text), what=f"{answer.text} in the chat")

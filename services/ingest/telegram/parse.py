@@ -41,6 +41,8 @@ def parse(update: Json, bot: Bot, received_at: datetime) -> Parsed:
     if "update_id" not in update:
         raise KeyError("update_id")
     kind = next((name for name in update if name != "update_id"), "empty")
+    if kind == "message_reaction":
+        return _reaction(update[kind], bot, received_at, update["update_id"])
     reader = _READERS.get(kind)
     if reader is None:
         return Parsed(
@@ -95,8 +97,12 @@ def _edited(message: Json, bot: Bot, received_at: datetime) -> Parsed:
     return Parsed("edited_message", (record,))
 
 
-def _reaction(reaction: Json, bot: Bot, received_at: datetime) -> Parsed:
-    """Telegram sends the whole old and new list; the difference is what changed."""
+def _reaction(reaction: Json, bot: Bot, received_at: datetime, update_id: int) -> Parsed:
+    """Telegram sends the whole old and new list; the difference is what changed.
+
+    Its times are whole seconds ("MessageReactionUpdated", `date`): a reaction set, taken back and set again within one
+    is told from the first by the update's number.
+    """
     channel = _channel(reaction["chat"], bot)
     old, new = _reaction_names(reaction["old_reaction"]), _reaction_names(reaction["new_reaction"])
     person = _author({"from": reaction.get("user"), "sender_chat": reaction.get("actor_chat")}, bot)
@@ -112,6 +118,7 @@ def _reaction(reaction: Json, bot: Bot, received_at: datetime) -> Parsed:
             person=person,
             name=name,
             added=added,
+            update_id=update_id,
         )
         for name, added in changes
     )
@@ -301,6 +308,5 @@ _READERS: dict[str, Callable[[Json, Bot, datetime], Parsed]] = {
     "channel_post": _message,
     "edited_message": _edited,
     "edited_channel_post": _edited,
-    "message_reaction": _reaction,
     "callback_query": _button,
 }

@@ -52,6 +52,11 @@ def test_a_reaction_that_comes_back_is_another_event() -> None:
     again = ids.reaction_event("slack:C1:1.0", "slack:U1", "eyes", added=True, at=at + timedelta(seconds=1))
     assert first != again
     assert first == ids.reaction_event("slack:C1:1.0", "slack:U1", "eyes", added=True, at=at)
+    within = {
+        ids.reaction_event("telegram:1:2:3", "telegram:2", "x", added=True, at=at, update_id=number)
+        for number in (None, 7, 8)
+    }
+    assert len(within) == 3
 
 
 @given(st.integers(0, 10_000_000))

@@ -23,7 +23,7 @@ def message(**fields: Any) -> Json:
 
 
 def records(**update: Any) -> tuple[Any, ...]:
-    return parse({"update_id": 1, **update}, BOT, NOW).records
+    return parse({"update_id": 1} | update, BOT, NOW).records
 
 
 def posted(**fields: Any) -> MessagePosted:
@@ -132,6 +132,22 @@ def test_reactions_are_the_difference_of_two_lists() -> None:
     events = records(message_reaction=reaction)
     assert all(isinstance(event, ReactionChanged) for event in events)
     assert [(event.name, event.added) for event in events] == [("\N{THUMBS UP SIGN}", False), ("x", True)]
+
+
+def test_a_reaction_set_taken_back_and_set_within_a_second_is_three_events() -> None:
+    """Telegram's times are whole seconds. An update that is sent again is the event that it was."""
+    heart = [{"type": "emoji", "emoji": "\N{HEAVY BLACK HEART}"}]
+    reaction = {"chat": GROUP, "message_id": 8, "user": ANNA, "date": 1700000000}
+    none: list[Json] = []
+    updates = [(10, none, heart), (11, heart, none), (12, none, heart), (12, none, heart)]
+    events = [
+        records(update_id=number, message_reaction={**reaction, "old_reaction": old, "new_reaction": new})[0]
+        for number, old, new in updates
+    ]
+    assert [event.added for event in events] == [True, False, True, True]
+    assert len({event.record_id for event in events[:3]}) == 3
+    assert events[3].record_id == events[2].record_id
+    assert {event.occurred_at for event in events} == {datetime.fromtimestamp(1700000000, UTC)}
 
 
 @pytest.mark.parametrize("lists", [("old_reaction", "new_reaction"), ("new_reaction", "old_reaction")])
