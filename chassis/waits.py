@@ -28,18 +28,23 @@ def consumed(consumer: str, records: Iterable[Record], *, ended: float, took: fl
             continue
         attributes: dict[str, telemetry.Attribute | None] = {
             **_KAFKA,
-            "messaging.operation.type": "process",
             "messaging.destination.name": record.topic,
             "messaging.destination.partition.id": str(record.partition),
             "messaging.kafka.offset": record.offset,
             "messaging.consumer.group.name": consumer,
         }
         arrived = min(record.timestamp / 1000, begun)
-        spans = ((f"wait in {record.topic}", arrived, begun), (f"process {record.topic}", begun, ended))
-        for name, start, end in spans:
-            telemetry.record_span(
-                name, traceparent=traceparent, start=start, end=end, kind="consumer", attributes=attributes
-            )
+        telemetry.record_span(
+            f"wait in {record.topic}", traceparent=traceparent, start=arrived, end=begun, attributes=attributes
+        )
+        telemetry.record_span(
+            f"process {record.topic}",
+            traceparent=traceparent,
+            start=begun,
+            end=ended,
+            kind="consumer",
+            attributes={**attributes, "messaging.operation.type": "process"},
+        )
 
 
 def published(rows: Iterable[tuple[str, Sequence[Header], float]], *, read_at: float, ended: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from chassis.telemetry import start_span
 from contracts.topics import MAX_RECORD_BYTES
 
 MAX_BODY_BYTES = MAX_RECORD_BYTES - 64 * 1024
@@ -40,26 +41,39 @@ Respond = Callable[[Request], Awaitable[Answer]]
 
 
 class WebhookApp:
-    """An ASGI app of one handler. Bodies over the limit are refused while they arrive, not after."""
+    """An ASGI app of one handler. Bodies over the limit are refused while they arrive, not after.
+
+    A request is the root of its event's journey; a `traceparent` from outside decides nothing.
+    """
 
     def __init__(self, respond: Respond, *, limit: int = MAX_BODY_BYTES) -> None:
         self._respond = respond
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(receive, self._limit)
-        if body is None:
-            answer = Answer(413, "too_large", {"error": "too_large", "detail": f"a body may have {self._limit} bytes"})
-        else:
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            answer = await self._respond(Request(scope["method"], scope["path"], headers, body))
-        content = b"" if answer.content is None else orjson.dumps(answer.content)
-        headers_out = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-        headers_out += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-        if body is None:
-            headers_out.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers_out})
-        await send({"type": "http.response.body", "body": content})
+        with start_span(f"{scope['method']} webhook", kind="server") as span:
+            body = await _read(receive, self._limit)
+            if body is None:
+                detail = f"a body may have {self._limit} bytes"
+                answer = Answer(413, "too_large", {"error": "too_large", "detail": detail}, {"connection": "close"})
+            else:
+                headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+                answer = await self._respond(Request(scope["method"], scope["path"], headers, body))
+            await _send(answer, send)
+            if span.recording:
+                span.set_all({"http.request.method": scope["method"], "okno.outcome": answer.outcome})
+                span.set("http.route", None if answer.status == 404 else scope["path"])  # a handler has one path
+                span.set("http.response.status_code", answer.status)
+                if answer.status >= 500:
+                    span.fail(answer.outcome)
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    content = b"" if answer.content is None else orjson.dumps(answer.content)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:

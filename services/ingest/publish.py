@@ -60,6 +60,9 @@ _TOKEN_MEMBER = re.compile(
 matches is a whole member, and without its value the text is still JSON.
 """
 
+_SENDING = {
+    "messaging.system": "kafka", "messaging.operation.type": "send", "messaging.destination.name": EVENTS_TOPIC,
+}  # fmt: skip
 Parse = Callable[[dict[str, Any], datetime], Parsed]
 log = get_logger(__name__)
 
@@ -127,7 +130,7 @@ class Intake:
             log.info("payload of an unknown type", platform=self._platform, type=_label(parsed.kind))
         if not parsed.records:
             return
-        with start_span(f"{self._process} publish", kind="producer") as span:
+        with start_span(f"{self._process} publish", kind="producer", attributes=_SENDING) as span:
             span.set(EVENT_ID, parsed.records[0].record_id)
             try:
                 await self._publish(self._encode(parsed, received_at, span.traceparent))

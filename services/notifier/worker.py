@@ -125,7 +125,10 @@ class Worker:
                 attributes=attributes,
             )
             with telemetry.start_span(
-                f"notifier.{operation.kind}", traceparent=operation.traceparent, attributes=attributes
+                f"notifier.{operation.kind}",
+                traceparent=operation.traceparent,
+                attributes=attributes,
+                start=lease.leased_at,
             ):
                 await fault_point("notifier.leased")
                 with suppress(LeaseLost):
@@ -194,9 +197,9 @@ class Worker:
         try:
             recheck = await self._insist(write)
         except LeaseLost:
-            if isinstance(outcome, Posted):
+            if isinstance(outcome, Posted | Found):
                 key = outcome.key
-                await self._insist(lambda: self._undo(lease, sender, call.step.part, key))
+                await self._insist(lambda: self._tidy(lease, sender, call.step.part, key))
             return
         await fault_point("notifier.recorded")
         if isinstance(outcome, Posted):
@@ -316,14 +319,18 @@ class Worker:
                     raise
             await asyncio.sleep(WRITES.pause(failures, 0.0) or WRITES.longest)
 
-    async def _undo(self, lease: Lease, sender: Sender, part: int, key: MessageKey) -> None:
-        """A post that came too late: whoever has the lease now may have posted too."""
+    async def _tidy(self, lease: Lease, sender: Sender, part: int, key: MessageKey) -> None:
+        """A post whose lease is lost: whoever has it now may have posted too. Or it is ours that is written, and only
+        the commit's acknowledgement got lost.
+        """
         if lease.place.channel.platform is Platform.TELEGRAM:
             return  # its new holder has called it unknown; a person sees it in the chat
         if await leases.ask_for_recheck(self._database, lease):
             return
         recorded = await leases.part_key(self._database, lease.entry.delivery_id, part)
-        if recorded is not None and recorded != key:
+        if recorded == key:
+            await self._remove_copies(lease, sender, part)
+        elif recorded is not None:
             log.warning("copy_removed", part=part)
             await sender.remove(key)
 

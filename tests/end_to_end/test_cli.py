@@ -100,6 +100,7 @@ async def test_a_tickets_journeys_are_told_with_all_their_waits(stack: Stack) ->
                 await asyncio.sleep(0.5)  # spans leave the processes every second
                 told = await okno(stack, "trace", ticket, TRACE_STORE_URL=store)
         for hop in (
+            "POST webhook",
             "publish",
             "wait in chat.events.v1",
             "process chat.events.v1",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from chassis.database import Database
 from contracts.chat_replies_v1 import ConfirmReply, DeleteReply, EditReply, ResendReply
 from contracts.keys import Platform
 from sandbox.slack.faults import Fault
+from services.notifier.ledger import leases
 from services.notifier.slack.send import SlackSender
 from tests.integration.notifier.conftest import TIMEOUT, Desk, Dying, Stopped, eventually
 
@@ -131,6 +133,33 @@ async def test_two_copies_found_by_reading_back_become_one(desk: Desk) -> None:
         await eventually(lambda: desk.slack_posts(place) == ["once"])
     assert receipt.message_keys == (first,)
     assert desk.slack_keys(place) == [first]
+
+
+async def test_copies_go_though_the_acknowledgement_of_what_was_written_got_lost(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcome is written again, and that finds the lease over: by its own first writing."""
+    place = desk.slack_channel()
+    post = desk.post(place, "once")
+    dying = Dying(desk, posts=True, copies=2)
+    async with desk.dispatching(senders={Platform.SLACK: dying}):
+        await desk.give(post)
+        await dying.died.wait()
+    settle, lost = leases.settle, 0
+
+    async def once_unheard(database: Database, lease: leases.Lease, settlement: leases.Settlement) -> bool:
+        nonlocal lost
+        recheck = await settle(database, lease, settlement)
+        lost += 1
+        if lost == 1:
+            raise ConnectionResetError
+        return recheck
+
+    monkeypatch.setattr(leases, "settle", once_unheard)
+    async with desk.dispatching():
+        await desk.reaches(post, "post sent")
+        await eventually(lambda: desk.slack_posts(place) == ["once"])
+    assert lost == 1
 
 
 async def test_reading_back_goes_through_all_pages(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

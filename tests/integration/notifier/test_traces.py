@@ -41,6 +41,7 @@ async def test_the_platform_call_is_a_span_of_the_reply_s_trace(desk: Desk, span
     assert delivery.context is not None
     assert call.parent is not None
     assert call.parent.span_id == delivery.context.span_id
+    assert delivery.start_time == found["notifier.wait"].end_time
     assert delivery.attributes is not None
     assert delivery.attributes[telemetry.TICKET_ID] == "tkt_1"
     assert delivery.attributes[telemetry.CONVERSATION_ID] == post.conversation_id

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from chassis import metrics
+from chassis import metrics, telemetry
 from contracts.keys import Platform
 from services.ingest import publish
 from services.ingest.asgi import Answer, Request, WebhookApp
@@ -222,6 +224,32 @@ async def test_a_body_over_the_limit_is_refused_while_it_arrives() -> None:
         "status": 413,
         "left": 1,
     }
+
+
+async def test_a_webhook_is_the_root_of_its_events_journey(slack: SlackWebhook, producer: Producer) -> None:
+    exporter = InMemorySpanExporter()
+    telemetry.install(SimpleSpanProcessor(exporter), ratio=1.0)
+    request = signed(json.dumps(POST).encode())
+    headers = [(name.encode(), value.encode()) for name, value in request.headers.items()]
+    foreign = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
+    try:
+        await call(WebhookApp(slack), [request.body], [*headers, foreign])
+    finally:
+        await telemetry.shutdown()
+    publish, webhook = exporter.get_finished_spans()
+    assert (webhook.name, webhook.parent, publish.name) == ("POST webhook", None, "ingest-slack publish")
+    assert webhook.context is not None
+    assert publish.parent is not None
+    assert publish.context is not None
+    assert publish.parent.span_id == webhook.context.span_id
+    assert dict(webhook.attributes or {}) == {
+        "http.request.method": "POST",
+        "http.route": "/slack/events",
+        "http.response.status_code": 200,
+        "okno.outcome": "accepted",
+    }
+    (record,) = producer.sent
+    assert f"{publish.context.trace_id:032x}" in str(record["headers"])
 
 
 @pytest.mark.parametrize(("secret", "status"), [("right", 200), ("wrong", 401), (None, 401)])
