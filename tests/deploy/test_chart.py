@@ -37,7 +37,8 @@ def test_every_pod_is_restricted(render: Render, any_values: str) -> None:
         assert spec["automountServiceAccountToken"] is False, name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert spec["securityContext"]["runAsUser"] == 65532
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"].get("runAsUser") == (None if any_values == "openshift" else 65532)
         assert {next(iter(volume.keys() - {"name"})) for volume in spec["volumes"]} <= {"emptyDir", "secret"}
         for container in spec.get("initContainers", []) + spec["containers"]:
             security = container["securityContext"]
