@@ -103,7 +103,7 @@ class ReactionChanged(ChatEvent):
     name: str
     added: bool
     update_id: int | None = Field(
-        default=None, description="Telegram's number of the update, the same when it is sent again"
+        default=None, ge=0, lt=2**63, description="Telegram's number of the update, the same when it is sent again"
     )
 
     @property

@@ -1,7 +1,8 @@
 """Derived ids: the same fact has the same id, whoever computes it and however often it arrives.
 
 Ids of chat events use only what the platform's history shows too (never Slack's `event_id`), so that an event read
-from history after a gap is the same event. Only a reaction adds its time: a person may add, remove and add it again.
+from history after a gap is the same event. Only a reaction adds its time, and in Telegram the update's number, which no
+history shows: a person may add, remove and add it again.
 """
 
 import hashlib

@@ -33,15 +33,18 @@ def _published(facts: Facts) -> Iterator[Violation]:
     events: dict[str, list[Event]] = defaultdict(list)
     for event in facts.events:
         events[event.message].append(event)
-    for one in facts.operations:
-        if one.message is None or not one.done or one.message in facts.given_up:
+    done = [one for one in facts.operations if one.done and one.message not in facts.given_up]
+    times = Counter((one.message, one.kind, one.person, one.name) for one in done)
+    for one in done:
+        if one.message is None:
             continue
-        if not _shows(events[one.message], one):
+        if not _shows(events[one.message], one, times[one.message, one.kind, one.person, one.name]):
             text = f"act {one.act} ({one.kind}) is not in chat.events"
             yield Violation(RULE, one.message, text, of_message(facts, one.message))
 
 
-def _shows(events: list[Event], one: Operation) -> bool:
+def _shows(events: list[Event], one: Operation, times: int) -> bool:
+    """`times`: how often this reaction was set, or taken back; each is an event of its own."""
     match one.kind:
         case "post":
             return any(event.id == one.message for event in events)
@@ -51,6 +54,6 @@ def _shows(events: list[Event], one: Operation) -> bool:
             return any(event.id == f"{one.message}:deleted" for event in events)
         case "react" | "unreact":
             word = "added" if one.kind == "react" else "removed"
-            return any(f":reaction:{one.person}:{one.name}:{word}:" in event.id for event in events)
+            return sum(f":reaction:{one.person}:{one.name}:{word}:" in event.id for event in events) >= times
         case _:
             return True

@@ -41,31 +41,36 @@ Respond = Callable[[Request], Awaitable[Answer]]
 
 
 class WebhookApp:
-    """An ASGI app of one handler. Bodies over the limit are refused while they arrive, not after.
+    """An ASGI app of one handler at one path. Bodies over the limit are refused while they arrive, not after.
 
     A request is the root of its event's journey; a `traceparent` from outside decides nothing.
     """
 
-    def __init__(self, respond: Respond, *, limit: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, respond: Respond, path: str, *, limit: int = MAX_BODY_BYTES) -> None:
         self._respond = respond
+        self._path = path
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with start_span(f"{scope['method']} webhook", kind="server") as span:
-            body = await _read(receive, self._limit)
-            if body is None:
-                detail = f"a body may have {self._limit} bytes"
-                answer = Answer(413, "too_large", {"error": "too_large", "detail": detail}, {"connection": "close"})
-            else:
-                headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-                answer = await self._respond(Request(scope["method"], scope["path"], headers, body))
-            await _send(answer, send)
-            if span.recording:
-                span.set_all({"http.request.method": scope["method"], "okno.outcome": answer.outcome})
-                span.set("http.route", None if answer.status == 404 else scope["path"])  # a handler has one path
-                span.set("http.response.status_code", answer.status)
-                if answer.status >= 500:
-                    span.fail(answer.outcome)
+        method = scope["method"]
+        route = self._path if scope["path"] == self._path else None
+        attributes = {"http.request.method": method, "http.route": route}
+        with start_span(f"{method} webhook", kind="server", attributes=attributes) as span:
+            answer = await self._answer(scope, receive)
+            span.set("http.response.status_code", answer.status)
+            span.set("okno.outcome", answer.outcome)
+            if answer.status >= 500:
+                span.fail(answer.outcome)
+        # Not within the span: the server begins the connection's next request from here.
+        await _send(answer, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        body = await _read(receive, self._limit)
+        if body is None:
+            detail = f"a body may have {self._limit} bytes"
+            return Answer(413, "too_large", {"error": "too_large", "detail": detail}, {"connection": "close"})
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        return await self._respond(Request(scope["method"], scope["path"], headers, body))
 
 
 async def _send(answer: Answer, send: Send) -> None:

@@ -41,7 +41,9 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
     process.spawn("publishing", intake.watch())
     if settings.slack_transport == "http":
         webhook = SlackWebhook(intake, *settings.signing_secrets)
-        process.serve_http("webhook", WebhookApp(webhook), host=settings.http_host, port=settings.http_port)
+        process.serve_http(
+            "webhook", WebhookApp(webhook, webhook.path), host=settings.http_host, port=settings.http_port
+        )
         return
     from services.ingest.slack.socket import SocketMode
 
@@ -85,7 +87,7 @@ async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -
         process.add_liveness("polling", loop.last_turn_age, POLL_LIMIT_SECONDS)
         return
     webhook = TelegramWebhook(intake, bot.id, *secrets)
-    process.serve_http("webhook", WebhookApp(webhook), host=settings.http_host, port=settings.http_port)
+    process.serve_http("webhook", WebhookApp(webhook, webhook.path), host=settings.http_host, port=settings.http_port)
 
 
 async def run_ingest_worker(process: ProcessContext[IngestWorkerSettings]) -> None:

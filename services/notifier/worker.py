@@ -128,7 +128,7 @@ class Worker:
                 f"notifier.{operation.kind}",
                 traceparent=operation.traceparent,
                 attributes=attributes,
-                start=lease.leased_at,
+                start=min(lease.leased_at, self._clock.now()),  # PostgreSQL's clock may be ahead
             ):
                 await fault_point("notifier.leased")
                 with suppress(LeaseLost):
@@ -199,7 +199,7 @@ class Worker:
         except LeaseLost:
             if isinstance(outcome, Posted | Found):
                 key = outcome.key
-                await self._insist(lambda: self._tidy(lease, sender, call.step.part, key))
+                await self._insist(lambda: self._remove_surplus(lease, sender, call.step.part, key))
             return
         await fault_point("notifier.recorded")
         if isinstance(outcome, Posted):
@@ -319,27 +319,29 @@ class Worker:
                     raise
             await asyncio.sleep(WRITES.pause(failures, 0.0) or WRITES.longest)
 
-    async def _tidy(self, lease: Lease, sender: Sender, part: int, key: MessageKey) -> None:
+    async def _remove_surplus(self, lease: Lease, sender: Sender, part: int, key: MessageKey) -> None:
         """A post whose lease is lost: whoever has it now may have posted too. Or it is ours that is written, and only
         the commit's acknowledgement got lost.
         """
         if lease.place.channel.platform is Platform.TELEGRAM:
             return  # its new holder has called it unknown; a person sees it in the chat
-        if await leases.ask_for_recheck(self._database, lease):
-            return
+        asked = await leases.ask_for_recheck(self._database, lease)
         recorded = await leases.part_key(self._database, lease.entry.delivery_id, part)
-        if recorded == key:
+        if recorded is not None and _same_message(recorded, key):
             await self._remove_copies(lease, sender, part)
-        elif recorded is not None:
+        elif recorded is not None and not asked:
             log.warning("copy_removed", part=part)
             await sender.remove(key)
 
     async def _remove_copies(self, lease: Lease, sender: Sender, part: int) -> None:
+        """All that reading back finds but the one that is recorded."""
         target = Target(lease.entry.delivery_id, part, lease.channel, lease.place)
         recorded = await leases.part_key(self._database, lease.entry.delivery_id, part)
         found = await sender.find(target, lease.since.timestamp())
-        if isinstance(found, Found):
-            for key in {found.key, *found.copies} - {recorded}:
+        if recorded is None or not isinstance(found, Found):
+            return
+        for key in (found.key, *found.copies):
+            if not _same_message(key, recorded):
                 log.warning("copy_removed", part=part)
                 await sender.remove(key)
 
@@ -355,6 +357,11 @@ def _without_call(lease: Lease, contents: Sequence[Content]) -> Settlement | Non
     if kind is Operation.POST and not contents and not entry.withdrawn:
         return Settlement(Event.REFUSED, EMPTY)
     return None
+
+
+def _same_message(one: MessageKey, other: MessageKey) -> bool:
+    """Under whichever name of its channel: it may have moved in between."""
+    return message_id_of(one) == message_id_of(other)
 
 
 def _now(lease: Lease, sender: Sender, key: MessageKey) -> MessageKey:

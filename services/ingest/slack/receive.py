@@ -16,13 +16,14 @@ from services.ingest.parsed import clean
 from services.ingest.publish import Intake
 from services.ingest.webhook import NOT_JSON, accept, count, load_object, refuse
 
-PATH = "/slack/events"
 MAX_AGE_SECONDS = 300
 _SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 class SlackWebhook:
     """Answers `POST /slack/events`. A request signed with any of the secrets counts; `now` gives seconds since 1970."""
+
+    path = "/slack/events"
 
     def __init__(self, intake: Intake, *signing_secrets: str, now: Callable[[], float] = time.time) -> None:
         self._intake = intake
@@ -33,8 +34,8 @@ class SlackWebhook:
         return count("slack", await self._answer(request))
 
     async def _answer(self, request: Request) -> Answer:
-        if request.path != PATH:
-            return Answer(404, "not_found", {"error": "not_found", "detail": f"Slack's events go to {PATH}"})
+        if request.path != self.path:
+            return Answer(404, "not_found", {"error": "not_found", "detail": f"Slack's events go to {self.path}"})
         if request.method != "POST":
             return Answer(405, "bad_method", {"error": "bad_method"}, {"allow": "POST"})
         if (refusal := self._verify(request)) is not None:

@@ -16,15 +16,15 @@ class TelegramWebhook:
 
     def __init__(self, intake: Intake, bot_id: int, *secret_tokens: str) -> None:
         self._intake = intake
-        self._path = f"/telegram/{bot_id}"
+        self.path = f"/telegram/{bot_id}"
         self._secrets = [secret.encode() for secret in secret_tokens]
 
     async def __call__(self, request: Request) -> Answer:
         return count("telegram", await self._answer(request))
 
     async def _answer(self, request: Request) -> Answer:
-        if request.path != self._path:
-            return Answer(404, "not_found", {"error": "not_found", "detail": f"this bot's updates go to {self._path}"})
+        if request.path != self.path:
+            return Answer(404, "not_found", {"error": "not_found", "detail": f"this bot's updates go to {self.path}"})
         if request.method != "POST":
             return Answer(405, "bad_method", {"error": "bad_method"}, {"allow": "POST"})
         secret = request.headers.get("x-telegram-bot-api-secret-token")

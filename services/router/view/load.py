@@ -94,7 +94,8 @@ SELECT 'ticket', place_key, ticket_id, status, NULL, NULL, NULL, ended_at, NULL,
 FROM latest WHERE opened OR last_customer_message_at >= started_at
 UNION ALL
 (SELECT 'early', message_key, type, traceparent, NULL, NULL, NULL, occurred_at, NULL, NULL, event
-FROM early_changes WHERE message_key = ANY($6::text[]) ORDER BY occurred_at, kept_since, event_id)
+FROM early_changes LEFT JOIN decisions USING (event_id)
+WHERE message_key = ANY($6::text[]) ORDER BY occurred_at, kept_since, "offset")
 UNION ALL
 SELECT 'name', channel_key, name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM channel_names WHERE channel_key = ANY($5::text[])

@@ -29,15 +29,17 @@ def change_message(book: Book, command: MessageChange, at: datetime, traceparent
 def catch_up(book: Book, at: datetime) -> None:
     """Make the changes whose messages are there by now."""
     for key in [key for key in book.early_changes if book.message_at(key) is not None]:
-        for change in sorted(book.take_changes(key), key=_made_at):
+        for change in sorted(book.take_changes(key), key=_order):
             change_message(book, change.command, at, change.traceparent)
 
 
-def _made_at(change: EarlyChange) -> datetime:
+def _order(change: EarlyChange) -> tuple[datetime, int]:
+    """The platform's time; of one time, as they stand in chat.events."""
+    offset = change.command.decided.offset
     match change.command:
         case ReviseMessage():
-            return change.command.edited_at
+            return change.command.edited_at, offset
         case RemoveMessage():
-            return change.command.deleted_at
+            return change.command.deleted_at, offset
         case RecordReaction():
-            return change.command.at
+            return change.command.at, offset

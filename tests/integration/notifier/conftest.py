@@ -274,7 +274,7 @@ class Dying:
         return
 
     def render(self, text: str, mentions: Sequence[object]) -> list[Content]:
-        return [Content(text)]
+        return [Content(text[begin : begin + 4000]) for begin in range(0, len(text), 4000)]  # as long as Slack takes
 
     async def post(self, target: Target, content: Content) -> PostOutcome:
         if self._posts:

@@ -135,31 +135,60 @@ async def test_two_copies_found_by_reading_back_become_one(desk: Desk) -> None:
     assert desk.slack_keys(place) == [first]
 
 
+@pytest.fixture
+def once_unheard(monkeypatch: pytest.MonkeyPatch) -> list[leases.Settlement]:
+    """The first outcome is written, but the commit's acknowledgement gets lost; all that were written. The second
+    writing finds the lease over: by its own first one.
+    """
+    settle = leases.settle
+    written: list[leases.Settlement] = []
+
+    async def settle_once_unheard(database: Database, lease: leases.Lease, settlement: leases.Settlement) -> bool:
+        recheck = await settle(database, lease, settlement)
+        written.append(settlement)
+        if len(written) == 1:
+            raise ConnectionResetError
+        return recheck
+
+    monkeypatch.setattr(leases, "settle", settle_once_unheard)
+    return written
+
+
+@pytest.mark.parametrize("parts", [1, 2])
 async def test_copies_go_though_the_acknowledgement_of_what_was_written_got_lost(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, once_unheard: list[leases.Settlement], parts: int
 ) -> None:
-    """The outcome is written again, and that finds the lease over: by its own first writing."""
     place = desk.slack_channel()
-    post = desk.post(place, "once")
+    text = "once " * (1 if parts == 1 else 1000)
+    sender = desk.senders()[Platform.SLACK]
+    assert len(sender.render(text, ())) == parts
+    post = desk.post(place, text)
     dying = Dying(desk, posts=True, copies=2)
     async with desk.dispatching(senders={Platform.SLACK: dying}):
         await desk.give(post)
         await dying.died.wait()
-    settle, lost = leases.settle, 0
-
-    async def once_unheard(database: Database, lease: leases.Lease, settlement: leases.Settlement) -> bool:
-        nonlocal lost
-        recheck = await settle(database, lease, settlement)
-        lost += 1
-        if lost == 1:
-            raise ConnectionResetError
-        return recheck
-
-    monkeypatch.setattr(leases, "settle", once_unheard)
+    first, copy = desk.slack_keys(place)
     async with desk.dispatching():
-        await desk.reaches(post, "post sent")
-        await eventually(lambda: desk.slack_posts(place) == ["once"])
-    assert lost == 1
+        receipt = await desk.reaches(post, "post sent")
+        await eventually(lambda: copy not in desk.slack_keys(place))
+    assert len(once_unheard) == parts
+    assert receipt.message_keys == tuple(desk.slack_keys(place))
+    assert receipt.message_keys[0] == first
+    assert desk.calls("chat.delete") == ["ok"]
+
+
+async def test_a_post_stays_though_the_acknowledgement_of_what_was_written_got_lost(
+    desk: Desk, once_unheard: list[leases.Settlement]
+) -> None:
+    place = desk.slack_channel()
+    post = desk.post(place, "once")
+    async with desk.dispatching():
+        await desk.give(post)
+        receipt = await desk.reaches(post, "post sent")
+        await eventually(lambda: desk.calls("conversations.replies") == ["ok"])  # it looks for copies
+    assert len(once_unheard) == 1
+    assert receipt.message_keys == tuple(desk.slack_keys(place))
+    assert desk.calls("chat.delete") == []
 
 
 async def test_reading_back_goes_through_all_pages(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

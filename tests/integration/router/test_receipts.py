@@ -52,6 +52,17 @@ async def test_a_reaction_waits_for_the_receipt_that_names_its_message(router: R
     assert await router.take(receipt(ours.message_key, conversation_id, channel.key, version=3)) == []
 
 
+async def test_reactions_of_one_second_wait_in_their_order(router: Router) -> None:
+    """Telegram's times are whole seconds; as texts, the ids stand in another order."""
+    conversation_id = await conversation(router)
+    events = [
+        react(ANSWER, 610, added=number != 11).model_copy(update={"update_id": number}) for number in (10, 11, 12)
+    ]
+    assert await router.take(*events) == []
+    sent = await router.take(receipt(ANSWER.message_key, conversation_id, GROUP.key))
+    assert [one.record_id for one in sent] == [ids.command(event.record_id, 0) for event in events]
+
+
 @pytest.mark.parametrize("reacted_first", [True, False], ids=["before the echo", "after the echo"])
 async def test_an_echo_does_not_tell_whose_our_post_is(router: Router, *, reacted_first: bool) -> None:
     conversation_id = await conversation(router, post(ALICE, 0))

@@ -106,6 +106,29 @@ async def test_changes_that_come_before_their_message_are_made_in_the_chats_orde
     assert len(outcomes) == len(early)
 
 
+async def test_reactions_of_one_second_are_made_as_they_stand_in_the_log(desk: Desk) -> None:
+    """Telegram's times are whole seconds: set, taken back and set again."""
+    key = key_at(PLACE, later(1))
+    changes = [react(key, "eyes", 8), react(key, "eyes", 8, added=False), react(key, "eyes", 8)]
+    early = [
+        change.model_copy(
+            update={
+                "command_id": f"{change.command_id}:{number}",
+                "decided": change.decided.model_copy(update={"offset": number}),
+            }
+        )
+        for number, change in enumerate(changes)
+    ]
+    await desk.apply(place_message(PLACE, "one"), *reversed(early))
+    await desk.apply(place_message(PLACE, "first", key=key, at=later(1)))
+
+    (ticket,) = await desk.tickets()
+    _, message = await desk.messages(ticket["id"])
+    assert [one["name"] for one in message["reactions"]] == ["eyes"]
+    kinds = [entry["kind"] for entry in await desk.history(ticket["id"])]
+    assert kinds[2:] == ["reaction_changed"] * 3
+
+
 @asynccontextmanager
 async def batch_of(desk: Desk, partition: int, command: RecordModel) -> AsyncIterator[None]:
     """As the consumer does it: the position is locked first. Committed when the block ends."""

@@ -171,6 +171,11 @@ FAULTS: list[tuple[str, str, Change_]] = [
     ("decisions", "act 2 (edit) is not in", without("events", 2)),
     ("decisions", "act 3 (react) is not in", without("events", 3)),
     ("decisions", "act 4 (delete) is not in", without("events", 4)),
+    (
+        "decisions",
+        "act 12 (react) is not in",
+        with_more("operations", *(operation(act, "react", message=M1, name="heart", person=ADA) for act in (11, 12))),
+    ),
     ("replies", "it was acknowledged, and isn't there", without("messages", 3)),
     ("replies", "it is in the chat 2 times", with_more("posts", Post(C, f"{C}:2.3", "yes a6", ours=True))),
     ("replies", "it isn't in the chat", without("posts", 0)),

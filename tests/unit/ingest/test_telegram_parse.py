@@ -150,6 +150,14 @@ def test_a_reaction_set_taken_back_and_set_within_a_second_is_three_events() -> 
     assert {event.occurred_at for event in events} == {datetime.fromtimestamp(1700000000, UTC)}
 
 
+@pytest.mark.parametrize("number", ["abc", 1.5, float("nan"), {}, [], -1, 2**63, 10**300, "9" * 4300])
+def test_a_reaction_whose_updates_number_is_none_breaks_its_shape(number: object) -> None:
+    heart = [{"type": "emoji", "emoji": "x"}]
+    reaction = {"chat": GROUP, "message_id": 8, "user": ANNA, "date": 1, "old_reaction": [], "new_reaction": heart}
+    with pytest.raises(ValueError, match="update_id"):
+        records(update_id=number, message_reaction=reaction)
+
+
 @pytest.mark.parametrize("lists", [("old_reaction", "new_reaction"), ("new_reaction", "old_reaction")])
 def test_more_reactions_than_telegram_allows_break_its_shape(lists: tuple[str, str]) -> None:
     """Each becomes a record, and hundreds of thousands would keep Kafka for longer than a webhook may take."""
