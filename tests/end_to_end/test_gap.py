@@ -86,7 +86,7 @@ async def _gap(town: Town, fallen_at: str | None) -> None:
     await new.in_ticket()
     await old.in_ticket()
     await old.says()
-    await town.check(seconds=150)
+    await town.check()
     assert await old.chat() == [answer.text]
     assert (await town.clients.api("GET", f"/tickets/{await deleted.ticket()}"))["status"] == "comment_deleted"
     ends = {tp: end for tp, end in (await town.log.ends()).items() if tp.topic == "chat.events.v1"}

@@ -17,6 +17,10 @@ from tests.end_to_end.support.waiting import until_none
 _AWAY = (OSError, TimeoutError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError)
 
 
+PATIENCE_SECONDS = 150.0
+"""The history of each channel of a session may be read after a gap, at the pace of Slack's limits."""
+
+
 class Quiet:
     """Asks the platforms, Kafka and the four schemas."""
 
@@ -25,7 +29,7 @@ class Quiet:
         self._http = http
         self._log = log
 
-    async def wait(self, *, seconds: float = 90.0) -> None:
+    async def wait(self, *, seconds: float = PATIENCE_SECONDS) -> None:
         """Until nothing is under way."""
         await until_none(self._problem, what="quiet", seconds=seconds)
 

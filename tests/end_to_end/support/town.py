@@ -16,7 +16,7 @@ from sandbox.stack.inside.log import Log, Offsets
 from sandbox.stack.stack import Stack
 from tests.end_to_end.support import truth
 from tests.end_to_end.support.faults import Faults
-from tests.end_to_end.support.quiet import Quiet
+from tests.end_to_end.support.quiet import PATIENCE_SECONDS, Quiet
 from tests.end_to_end.support.talk import Talk
 from tests.end_to_end.support.waiting import until
 
@@ -140,7 +140,7 @@ class Town:
 
     # --- the truth -------------------------------------------------------------------------------------------------
 
-    async def check(self, *, seconds: float = 90.0) -> None:
+    async def check(self, *, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until nothing is under way, then: nothing lost, nothing doubled, everything in order."""
         await self.quiet.wait(seconds=seconds)
         problems = await truth.problems(self)
