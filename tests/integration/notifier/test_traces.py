@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from chassis import telemetry
 from tests.integration.notifier.conftest import Desk, eventually
+from tests.spans import recorded
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -19,10 +19,8 @@ SPANS = {"notifier.wait", "notifier.post", "slack chat.postMessage"}
 
 @pytest.fixture
 async def spans() -> AsyncIterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    telemetry.install(SimpleSpanProcessor(exporter), ratio=0.0)
-    yield exporter
-    await telemetry.shutdown()
+    async with recorded(ratio=0.0) as exporter:
+        yield exporter
 
 
 async def test_the_platform_call_is_a_span_of_the_reply_s_trace(desk: Desk, spans: InMemorySpanExporter) -> None:

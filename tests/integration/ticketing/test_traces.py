@@ -3,19 +3,16 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from chassis import telemetry
 from tests.integration.ticketing.desk import Desk, later, place_message, record_of, telegram_place
+from tests.spans import recorded
 
 
 @pytest.fixture
 async def spans() -> AsyncIterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    telemetry.install(SimpleSpanProcessor(exporter), ratio=1.0)
-    yield exporter
-    await telemetry.shutdown()
+    async with recorded(ratio=1.0) as exporter:
+        yield exporter
 
 
 def sampled(digit: str) -> str:

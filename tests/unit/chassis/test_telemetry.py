@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from chassis import telemetry
 from chassis.tracecontext import current_traceparent, parse
+from tests.spans import recorded
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SAMPLED = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -25,10 +26,8 @@ UNSAMPLED = f"00-{TRACE}-00f067aa0ba902b7-00"
 
 @pytest.fixture
 async def exporter() -> AsyncIterator[InMemorySpanExporter]:
-    memory = InMemorySpanExporter()
-    telemetry.install(SimpleSpanProcessor(memory), ratio=1.0)
-    yield memory
-    await telemetry.shutdown()
+    async with recorded(ratio=1.0) as memory:
+        yield memory
 
 
 def only(exporter: InMemorySpanExporter, name: str) -> ReadableSpan:

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from chassis import telemetry, waits
+from chassis import waits
 from chassis.records import Record
+from tests.spans import recorded
 
 AT = 1_800_000_000.0
 SAMPLED, UNSAMPLED = (f"00-{'1' * 32}-{'2' * 16}-{flags}" for flags in ("01", "00"))
@@ -19,10 +19,8 @@ SAMPLED, UNSAMPLED = (f"00-{'1' * 32}-{'2' * 16}-{flags}" for flags in ("01", "0
 
 @pytest.fixture
 async def spans() -> AsyncIterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    telemetry.install(SimpleSpanProcessor(exporter), ratio=0.0)
-    yield exporter
-    await telemetry.shutdown()
+    async with recorded(ratio=0.0) as exporter:
+        yield exporter
 
 
 def record(traceparent: str | None, at: float = AT, offset: int = 7) -> Record:

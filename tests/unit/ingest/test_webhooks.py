@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from chassis import metrics, telemetry
+from chassis import metrics
 from contracts.keys import Platform
 from services.ingest import publish
 from services.ingest.asgi import Answer, Request, WebhookApp
@@ -25,6 +24,7 @@ from services.ingest.publish import Intake, Unavailable
 from services.ingest.slack.parse import parse
 from services.ingest.slack.receive import SlackWebhook
 from services.ingest.telegram.receive import TelegramWebhook
+from tests.spans import recorded
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 NOW = 1700000000
@@ -230,10 +230,8 @@ async def test_a_body_over_the_limit_is_refused_while_it_arrives() -> None:
 
 @pytest.fixture
 async def spans() -> AsyncIterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    telemetry.install(SimpleSpanProcessor(exporter), ratio=1.0)
-    yield exporter
-    await telemetry.shutdown()
+    async with recorded(ratio=1.0) as exporter:
+        yield exporter
 
 
 def said(span: ReadableSpan) -> tuple[object, ...]:

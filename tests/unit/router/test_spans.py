@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from chassis import telemetry
@@ -15,6 +14,7 @@ from services.router.policy import BUILT_IN
 from services.router.view.aliases import Aliases
 from services.router.view.overlay import Overlay
 from services.router.worker import Batch
+from tests.spans import recorded
 from tests.unit.router.makers import ALICE, BOB, NOW, edit, post
 
 TRACES = ("4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c")
@@ -23,10 +23,8 @@ PARENT = "00f067aa0ba902b7"
 
 @pytest.fixture
 async def exporter() -> AsyncIterator[InMemorySpanExporter]:
-    memory = InMemorySpanExporter()
-    telemetry.install(SimpleSpanProcessor(memory), ratio=1.0)
-    yield memory
-    await telemetry.shutdown()
+    async with recorded(ratio=1.0) as memory:
+        yield memory
 
 
 def record(event: ChatEvent, traceparent: str, offset: int) -> Record:
