@@ -76,6 +76,11 @@ def test_a_consumers_membership_is_its_pods_name(render: Render, any_values: str
         assert named(documents, "Service", one["spec"]["serviceName"])["spec"]["clusterIP"] == "None"
 
 
+def test_a_replaced_consumer_is_of_the_new_version(render: Render, any_values: str) -> None:
+    for one in of_kind(render(any_values), "StatefulSet"):
+        assert one["spec"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+
+
 def _environment(documents: list[Document], container: Document, folder: Path) -> dict[str, str]:
     """What the container would see: values as they are, secrets and files by stand-ins."""
     environ: dict[str, str] = {}
