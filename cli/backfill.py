@@ -8,6 +8,7 @@ import typer
 
 from cli.environment import kafka_environment
 from cli.failure import fail
+from cli.output import say
 
 app = typer.Typer(help="Read what was missed from a platform's history.", no_args_is_help=True)
 
@@ -33,7 +34,7 @@ def slack(
     key = None if channel is None else f"slack:{channel.removeprefix('slack:')}"
     asyncio.run(_ask(begin, key, now))
     start = begin or "the first silence of the last day"
-    typer.echo(f"ingest-worker reads {key or 'all channels'} from {start} on; its log tells how far.")
+    say(f"ingest-worker reads {key or 'all channels'} from {start} on; its log tells how far.")
 
 
 def moment(text: str, now: datetime) -> datetime:

@@ -8,7 +8,7 @@ import typer
 
 from cli.environment import database_url, kafka_environment
 from cli.failure import fail
-from cli.output import show_table
+from cli.output import say, show_table
 from cli.processes import SERVICES, migration_folders
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def migrate(
             applied = run(apply(dsn, schema=name, folders=migration_folders(name)))
         except MigrationRefused as error:
             fail(str(error))
-        typer.echo(f"{name}: {', '.join(applied) if applied else 'up to date'}")
+        say(f"{name}: {', '.join(applied) if applied else 'up to date'}")
 
 
 @positions.command("list")
@@ -106,4 +106,4 @@ def accept(
             await database.close()
 
     run(set_position())
-    typer.echo(f"{consumer} goes on with {topic} partition {partition} at offset {next_offset}.")
+    say(f"{consumer} goes on with {topic} partition {partition} at offset {next_offset}.")

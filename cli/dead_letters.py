@@ -11,7 +11,7 @@ from cli.api import call, pages
 from cli.database import run
 from cli.environment import database_url, kafka_environment
 from cli.failure import fail
-from cli.output import show_json, show_table
+from cli.output import say, show_json, show_table
 from cli.processes import SERVICES
 
 app = typer.Typer(help="List, show, replay and discard what could not be processed.", no_args_is_help=True)
@@ -80,7 +80,7 @@ def edit(
     except ValueError as error:
         fail(f"{file} is not JSON: {error}")
     call("PUT", f"/dead-letters/{dead_letter}/value", json={"value": value, **_given(type=kind)})
-    typer.echo(f"{dead_letter} is corrected: `okno dead-letters replay {dead_letter}` publishes it.")
+    say(f"{dead_letter} is corrected: `okno dead-letters replay {dead_letter}` publishes it.")
 
 
 @app.command("replay")
@@ -100,11 +100,11 @@ def replay(
     """Publish a record again, as last corrected, once its cause is mended; with --all, in order per key."""
     if _one(dead_letter, everything=everything):
         call("POST", f"/dead-letters/{dead_letter}/replay", json={"original": original, "force": force})
-        typer.echo(f"{dead_letter} is published again.")
+        say(f"{dead_letter} is published again.")
         return
     filters = _given(topic=topic, consumer=consumer, cause=cause, key=key, since=since, until=until)
     done = call("POST", "/dead-letters/replay", json={**filters, "limit": limit, "force": force})
-    typer.echo(f"{done['settled']} are published again, {done['left']} that match still wait.")
+    say(f"{done['settled']} are published again, {done['left']} that match still wait.")
 
 
 @app.command("discard")
@@ -123,11 +123,11 @@ def discard(
     """Put a dead letter aside for good, with a reason that stays in its record."""
     if _one(dead_letter, everything=everything):
         call("POST", f"/dead-letters/{dead_letter}/discard", json={"reason": reason})
-        typer.echo(f"{dead_letter} is discarded.")
+        say(f"{dead_letter} is discarded.")
         return
     filters = _given(topic=topic, consumer=consumer, cause=cause, key=key, since=since, until=until)
     done = call("POST", "/dead-letters/discard", json={**filters, "limit": limit, "reason": reason})
-    typer.echo(f"{done['settled']} are discarded, {done['left']} that match still wait.")
+    say(f"{done['settled']} are discarded, {done['left']} that match still wait.")
 
 
 def _one(dead_letter: str | None, *, everything: bool) -> bool:
@@ -177,7 +177,7 @@ def reload(
         return seen, refused
 
     seen, refused = run(read_again())
-    typer.echo(f"{seen} dead letters are on their topics; there was no room for {refused}.")
+    say(f"{seen} dead letters are on their topics; there was no room for {refused}.")
 
 
 def _in_schema(service: str, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -206,7 +206,7 @@ def release(
     from chassis.parking import forget
 
     number = _in_schema(service, lambda connection: forget(connection, consumer, None if key is None else key.encode()))
-    typer.echo(f"{number} dead letters hold nothing up any more.")
+    say(f"{number} dead letters hold nothing up any more.")
 
 
 @app.command("allow")
@@ -215,4 +215,4 @@ def allow(service: str, consumer: str) -> None:
     from chassis.dead_letter_share import reset
 
     _in_schema(service, lambda connection: reset(connection, consumer))
-    typer.echo(f"{consumer} may dead-letter again; its count starts anew.")
+    say(f"{consumer} may dead-letter again; its count starts anew.")

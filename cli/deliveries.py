@@ -10,7 +10,7 @@ from chassis.database import Connection
 from cli.database import run
 from cli.environment import database_url
 from cli.failure import fail
-from cli.output import show_table
+from cli.output import say, show_table
 
 T = TypeVar("T")
 app = typer.Typer(help="Pause and resume deliveries.", no_args_is_help=True)
@@ -40,7 +40,7 @@ def pause(
 
     scope = channel or pauses.EVERYTHING
     _in_notifier(lambda c: pauses.pause(c, scope, reason=reason, by=getpass.getuser()))
-    typer.echo(f"{channel or 'All deliveries'}: paused.")
+    say(f"{channel or 'All deliveries'}: paused.")
 
 
 @app.command("resume")
@@ -50,7 +50,7 @@ def resume(channel: Channel = None) -> None:
 
     if not _in_notifier(lambda c: pauses.resume(c, channel or pauses.EVERYTHING)):
         fail(f"{channel or 'Everything'} is not paused.", "`okno deliveries pauses` shows what is.")
-    typer.echo(f"{channel or 'All deliveries'}: resumed.")
+    say(f"{channel or 'All deliveries'}: resumed.")
 
 
 @app.command("pauses")

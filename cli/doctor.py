@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from cli.environment import optional
+from cli.output import say
 from cli.processes import KINDS, SERVICES, ProcessKind, migration_folders
 
 SECONDS = 10
@@ -29,9 +30,10 @@ def doctor() -> None:
     findings = asyncio.run(_examine())
     for finding in findings:
         mark, colour = {True: ("ok", "green"), False: ("WRONG", "red"), None: ("--", "yellow")}[finding.ok]
-        typer.echo(f"{typer.style(f'{mark:>5}', fg=colour)}  {finding.name}: {finding.text}")
+        say(f"{mark:>5}  ", fg=colour, end="")
+        say(f"{finding.name}: {finding.text}")
         if finding.hint and not finding.ok:
-            typer.echo(f"       {finding.hint}")
+            say(f"       {finding.hint}")
     if any(finding.ok is False for finding in findings):
         raise typer.Exit(1)
 

@@ -7,7 +7,7 @@ import typer
 from cli.database import run
 from cli.environment import database_url
 from cli.failure import fail
-from cli.output import show_table
+from cli.output import say, show_table
 from contracts.keys import InvalidKey, PersonKey, platform_of
 
 REMAINS = """\
@@ -28,7 +28,7 @@ def erase(person: Annotated[str, typer.Argument(help="the person's key: slack:U0
     waiting = done.pop(("notifier", "waiting"), 0)
     rows = [(service, table, number) for (service, table), number in done.items()]
     show_table(("schema", "table", "rows changed"), rows, empty="Nothing to erase.")
-    typer.echo(f"\n{REMAINS}")
+    say(f"\n{REMAINS}")
     if waiting:
         fail(
             f"{waiting} replies to the person may still be sent, so their texts stay.",

@@ -4,9 +4,11 @@ from typing import NoReturn
 
 import typer
 
+from cli.output import say
+
 
 def fail(what: str, hint: str | None = None) -> NoReturn:
-    typer.secho(what, fg=typer.colors.RED, err=True)
+    say(what, fg="red", err=True)
     if hint:
-        typer.echo(hint, err=True)
+        say(hint, err=True)
     raise typer.Exit(1)

@@ -7,6 +7,7 @@ import typer
 
 from cli.api import call
 from cli.failure import fail
+from cli.output import say, show_yaml
 
 app = typer.Typer(help="Check and apply the policy by which the router decides.", no_args_is_help=True)
 
@@ -40,21 +41,19 @@ def check(file: Path) -> None:
     """Check a policy document without applying it."""
     document = load(file)
     count = len(document.get("answers") or ())
-    typer.echo(f"{file} is a policy: {len(document.get('overrides') or ())} overrides, {count} automatic answers.")
+    say(f"{file} is a policy: {len(document.get('overrides') or ())} overrides, {count} automatic answers.")
 
 
 @app.command("apply")
 def apply(file: Path) -> None:
     """Check a policy document and make it the desk's policy; every router follows within a moment."""
     applied = call("PUT", "/policy", json=load(file))
-    typer.echo(f"Policy version {applied['version']} is applied.")
+    say(f"Policy version {applied['version']} is applied.")
 
 
 @app.command("show")
 def show() -> None:
     """Print the policy in force as YAML."""
-    import yaml
-
     current = call("GET", "/policy")
-    typer.echo(f"# version {current['version']}")
-    typer.echo(yaml.safe_dump(current["document"], sort_keys=False, allow_unicode=True), nl=False)
+    say(f"# version {current['version']}")
+    show_yaml(current["document"])

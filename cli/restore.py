@@ -9,6 +9,7 @@ import typer
 
 from cli.environment import database_url, kafka_environment
 from cli.failure import fail
+from cli.output import say
 from cli.processes import KINDS, migration_folders
 
 if TYPE_CHECKING:
@@ -63,13 +64,13 @@ async def _restore(settings: "KafkaSettings", dsn: str, services: list[str]) -> 
         async with reading(settings) as log:
             recovery = await _work(name)(dsn, log, tell)
         tell.done()
-        typer.secho(name, bold=True)
+        say(name, bold=True)
         for line in recovery.recovered:
-            typer.echo(f"  recovered: {line}")
+            say(f"  recovered: {line}")
         for line in recovery.lost:
-            typer.echo(f"  not recovered: {line}")
+            say(f"  not recovered: {line}")
         for line in recovery.to_come:
-            typer.echo(f"  to come: {line}")
+            say(f"  to come: {line}")
 
 
 async def _check(settings: "KafkaSettings", dsn: str, services: list[str], tell: "_Telling") -> None:
@@ -110,7 +111,7 @@ class _Telling:
         now = time.monotonic()
         if now - self._shown_at >= TELL_SECONDS:
             self._shown_at = now
-            typer.echo(text, err=True)
+            say(text, err=True)
 
     def done(self) -> None:
         self._shown_at = 0.0

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.api import call, pages
-from cli.output import show_fields, show_json, show_table
+from cli.output import say, show_fields, show_json, show_table
 
 app = typer.Typer(help="List, show and answer tickets through the ticketing API.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -39,7 +39,7 @@ def list_tickets(
 
 @app.command("show")
 def show_ticket(ticket: str, as_json: Json = False) -> None:
-    """Show one ticket (by its id) with its messages."""
+    """Show one ticket (by its id or number) with its messages."""
     shown: dict[str, Any] = call("GET", f"/tickets/{ticket}")
     messages = pages(f"/tickets/{ticket}/messages", 1000)
     if as_json:
@@ -51,13 +51,13 @@ def show_ticket(ticket: str, as_json: Json = False) -> None:
     )
     for message in messages:
         author = message["author"]
-        typer.secho(f"\n{message['created_at']}  {author.get('name') or author['kind']} ({author['kind']})", bold=True)
-        typer.echo(message["text"])
+        say(f"\n{message['created_at']}  {author.get('name') or author['kind']} ({author['kind']})", bold=True)
+        say(message["text"])
         marks = [name.removesuffix("_at") for name in ("edited_at", "deleted_at") if message.get(name)]
         if delivery := message.get("delivery"):
             marks.append(" ".join(filter(None, ("delivery", delivery["state"], delivery.get("error")))))
         if marks:
-            typer.secho(f"[{', '.join(marks)}]", dim=True)
+            say(f"[{', '.join(marks)}]", dim=True)
 
 
 @app.command("reply")
@@ -69,4 +69,4 @@ def reply(
     """Answer a ticket: TEXT (CommonMark) appears in the customer's thread or dialog."""
     body = {"text": text, "mentions": mention or []}
     message = call("POST", f"/tickets/{ticket}/replies", json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
-    typer.echo(f"{message['id']} {message['delivery']['state']}")
+    say(f"{message['id']} {message['delivery']['state']}")

@@ -9,7 +9,7 @@ from chassis.database import Connection
 from cli.database import run
 from cli.environment import database_url
 from cli.failure import fail
-from cli.output import show_table
+from cli.output import say, show_table
 from contracts.labels import label
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def create(
         created = _in_ticketing(lambda c: tokens.create(c, name, scope=tokens.Scope(role), agent_id=agent))
     except tokens.UnknownAgent as error:
         fail(f"{error}.", "GET /v1/agents lists them.")
-    typer.echo(created.token)
+    say(created.token)
 
 
 @app.command("list")
@@ -71,4 +71,4 @@ def revoke(token_id: str) -> None:
 
     if not _in_ticketing(lambda c: tokens.revoke(c, token_id)):
         fail(f"There is no token {token_id!r} in force.", "`okno tokens list` shows them.")
-    typer.echo(f"{token_id} is revoked.")
+    say(f"{token_id} is revoked.")

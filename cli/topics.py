@@ -8,6 +8,7 @@ import typer
 
 from cli.environment import kafka_environment
 from cli.failure import fail
+from cli.output import say
 
 app = typer.Typer(help="Create topics from the registry, or check them against it.", no_args_is_help=True)
 Replicas = Annotated[int | None, typer.Option(help="copies of each partition (default: 3, or the brokers there are)")]
@@ -46,8 +47,8 @@ def _report(work: Callable[..., Awaitable[list[Any]]], replicas: int | None, *, 
         fail(str(error))
     for difference in differences:
         done = repaired and difference.repairable
-        typer.echo(f"{'repaired: ' if done else ''}{difference}")
+        say(f"{'repaired: ' if done else ''}{difference}")
     if not differences:
-        typer.echo("All topics are as the registry wants them.")
+        say("All topics are as the registry wants them.")
     if any(not (repaired and difference.repairable) for difference in differences):
         raise typer.Exit(1)

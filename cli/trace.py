@@ -9,7 +9,7 @@ import typer
 
 from cli.api import call, pages
 from cli.environment import of_stack, optional
-from cli.output import show_json
+from cli.output import say, show_json
 from cli.trace_stores import fetch
 from cli.waterfall import lines
 
@@ -53,19 +53,19 @@ def trace(
             for one in found
         ])  # fmt: skip
         return
-    typer.secho(f"Ticket #{shown['number']}, {shown['status']}: {shown['subject']}", bold=True)
+    say(f"Ticket #{shown['number']}, {shown['status']}: {shown['subject']}", bold=True)
     for one in found:
-        typer.echo()
-        typer.secho(f"{one.about}" + (f"  (trace {one.trace_id})" if one.trace_id else ""), bold=True)
+        say()
+        say(f"{one.about}" + (f"  (trace {one.trace_id})" if one.trace_id else ""), bold=True)
         begun = one.steps[0][0]
         for at, what in one.steps:
-            typer.echo(f"  {_after((at - begun).total_seconds()):>9}  {what}")
+            say(f"  {_after((at - begun).total_seconds()):>9}  {what}")
         if one.trace_id in spans:
-            typer.echo()
+            say()
             for line in lines(spans[one.trace_id]) if spans[one.trace_id] else [_NONE]:
-                typer.echo(line)
+                say(line)
     if not asked:
-        typer.echo("\nWhere the time went inside a step: name a trace store with --store or TRACE_STORE_URL.")
+        say("\nWhere the time went inside a step: name a trace store with --store or TRACE_STORE_URL.")
 
 
 def default_store() -> str | None:
