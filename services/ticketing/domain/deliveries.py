@@ -113,7 +113,7 @@ AFTER_CHAT = 2**62
 """The ordinal of what we write ourselves: after every platform's message of the same time."""
 
 QUEUED, SENDING, SENT = DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.SENT
-UNKNOWN, FAILED = DeliveryState.UNKNOWN, DeliveryState.FAILED
+UNKNOWN, FAILED, CANCELLED = DeliveryState.UNKNOWN, DeliveryState.FAILED, DeliveryState.CANCELLED
 
 LEGAL: dict[str, tuple[DeliveryState, ...]] = {
     "edit": (QUEUED, SENDING, SENT, UNKNOWN, FAILED),
@@ -122,7 +122,9 @@ LEGAL: dict[str, tuple[DeliveryState, ...]] = {
     "confirm": (UNKNOWN,),
     "cancel": (QUEUED, SENDING, UNKNOWN, FAILED),
 }
-"""In which states of its delivery an agent may ask what of a reply."""
+"""In which states of its delivery an agent may ask what of a reply. Besides, what a cancelled one left in the chat may be
+deleted.
+"""
 
 
 class IllegalInstruction(Exception):
@@ -136,9 +138,10 @@ def check_instruction(message: Message, operation: str) -> None:
     delivery = message.delivery
     if message.kind is not MessageKind.REPLY or delivery is None:
         raise IllegalInstruction("only a reply that an agent wrote can be changed")
-    if delivery.state in LEGAL[operation]:
+    cut_off = delivery.state == CANCELLED and bool(delivery.message_keys)  # a part is in the chat
+    if delivery.state in LEGAL[operation] or (cut_off and operation == "delete"):
         return
-    possible = [name for name, states in LEGAL.items() if delivery.state in states]
+    possible = ["delete"] if cut_off else [name for name, states in LEGAL.items() if delivery.state in states]
     raise IllegalInstruction(
         f"the reply's delivery is {delivery.state}; {operation} needs {' or '.join(LEGAL[operation])}"
         + (f"; possible now: {', '.join(possible)}" if possible else "")

@@ -98,6 +98,21 @@ async def test_a_cancelled_reply_is_not_tried_again(desk: Desk) -> None:
     assert desk.slack_posts(place) == []
 
 
+async def test_what_a_reply_cancelled_half_way_left_in_the_chat_is_removed_by_a_deletion(desk: Desk) -> None:
+    place = desk.slack_channel()
+    post = desk.post(place, "long " * 2000)
+    desk.slack.faults.add(Fault("chat.postMessage", "api_error", error="restricted_action", skip=1, times=1))
+    async with desk.dispatching():
+        await desk.give(post)
+        await desk.reaches(post, "post failed")
+        await desk.give(desk.about(CancelReply, post))
+        assert await desk.state(post) == "post cancelled"
+        assert len(desk.slack_posts(place)) == 1
+        await desk.give(desk.about(DeleteReply, post))
+        await desk.reaches(post, "delete sent")
+    assert desk.slack_posts(place) == []
+
+
 async def test_cancelling_what_is_queued_or_sent(desk: Desk) -> None:
     place = desk.slack_channel()
     queued, sent = desk.post(place, "queued"), desk.post(place, "sent")

@@ -115,6 +115,7 @@ def test_an_edit_of_a_cancelled_or_deleted_reply_changes_nothing() -> None:
         (S.UNKNOWN, 0, ["delete failed"]),
         (S.UNKNOWN, 1, ["delete queued"]),
         (S.CANCELLED, 0, []),
+        (S.CANCELLED, 1, ["delete queued"]),
     ],
 )
 def test_a_deletion_withdraws_and_removes(state: DeliveryState, parts: int, receipts: list[str]) -> None:

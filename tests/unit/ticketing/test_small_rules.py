@@ -78,6 +78,15 @@ def test_only_legal_instructions_are_given(operation: str, state: str) -> None:
         check_instruction(reply, operation)
 
 
+def test_what_a_cancelled_long_reply_left_in_the_chat_may_be_deleted() -> None:
+    torso = Delivery(state="cancelled", message_keys=(MessageKey("slack:C1:1.000001"),))
+    reply = Message("rpl_1", "tkt_1", MessageKind.REPLY, AuthorKind.AGENT, "x", AT, delivery=torso)
+    check_instruction(reply, "delete")
+    for operation in sorted(set(LEGAL) - {"delete"}):
+        with pytest.raises(IllegalInstruction, match="possible now: delete"):
+            check_instruction(reply, operation)
+
+
 def test_a_cursor_comes_back_as_it_went() -> None:
     cursor = encode("messages", [AT.isoformat(), 7, "slack:C1:1.1"])
     assert decode(cursor, "messages", (datetime, int, str)) == [AT, 7, "slack:C1:1.1"]
