@@ -1,6 +1,7 @@
 """`okno deliveries`: hold back what goes out, per channel or altogether, and let it go again."""
 
 import getpass
+import os
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -38,9 +39,17 @@ def pause(
     """Hold back a channel's deliveries, or all. Nothing is lost: they wait."""
     from services.notifier import pauses
 
-    scope = channel or pauses.EVERYTHING
-    _in_notifier(lambda c: pauses.pause(c, scope, reason=reason, by=getpass.getuser()))
+    scope, by = channel or pauses.EVERYTHING, _user()
+    _in_notifier(lambda c: pauses.pause(c, scope, reason=reason, by=by))
     say(f"{channel or 'All deliveries'}: paused.")
+
+
+def _user() -> str:
+    """Whoever gives the command. In a container the user may have a number only."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # Python before 3.13, and since
+        return f"uid {os.getuid()}"
 
 
 @app.command("resume")
