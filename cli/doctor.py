@@ -88,13 +88,17 @@ async def _kafka() -> list[Finding]:
         differences = await topics_admin.check(read(KafkaSettings, environ))
     except SettingsRefused as refused:
         return [Finding("kafka", False, str(refused).splitlines()[2].strip())]
+    except topics_admin.TopicsRefused as refused:
+        topics = Finding("topics", False, str(refused), "May this user describe topics and their settings?")
     except (KafkaError, OSError) as error:
-        return [Finding("kafka", False, f"doesn't answer: {error}", "Is Kafka up, and KAFKA_BOOTSTRAP_SERVERS right?")]
-    topics = (
-        Finding("topics", False, "; ".join(map(str, differences[:5])), "Run `okno topics apply`.")
-        if differences
-        else Finding("topics", True, "as the registry wants them")
-    )
+        hint = "Is Kafka up, and KAFKA_BOOTSTRAP_SERVERS right?"
+        return [Finding("kafka", False, f"doesn't answer: {error!r}", hint)]
+    else:
+        topics = (
+            Finding("topics", False, "; ".join(map(str, differences[:5])), "Run `okno topics apply`.")
+            if differences
+            else Finding("topics", True, "as the registry wants them")
+        )
     return [Finding("kafka", True, environ["KAFKA_BOOTSTRAP_SERVERS"]), topics]
 
 
