@@ -8,6 +8,7 @@ import typer
 
 from cli.environment import database_url, kafka_environment
 from cli.failure import fail
+from cli.kafka import asking_kafka
 from cli.output import say, show_table
 from cli.processes import SERVICES, migration_folders
 
@@ -16,7 +17,10 @@ positions = typer.Typer(help="See, or by decision set, how far a consumer has re
 
 
 def run(work: Awaitable[T]) -> T:
-    """Run database work; an unreachable or refusing PostgreSQL ends the command with one sentence."""
+    """Run database work; an unreachable or refusing PostgreSQL ends the command with one sentence.
+
+    What asks Kafka on the way does so inside `asking_kafka`.
+    """
     import asyncpg
 
     async def waited() -> T:
@@ -89,8 +93,10 @@ def accept(
         from chassis.positions import accept as set_by_decision
         from chassis.settings import KafkaSettings, read
 
-        settings = read(KafkaSettings, kafka_environment())
         place = TopicPartition(topic, partition)
+        with asking_kafka():
+            settings = read(KafkaSettings, kafka_environment())
+            cluster, committed = await cluster_id(settings), await group_offset(settings, consumer, place)
         database = await Database.connect(database_url(), schema=service, process="okno")
         try:
             async with database.transaction() as connection:
@@ -99,8 +105,8 @@ def accept(
                     consumer,
                     place,
                     next_offset=next_offset,
-                    cluster_id=await cluster_id(settings),
-                    group_offset=await group_offset(settings, consumer, place),
+                    cluster_id=cluster,
+                    group_offset=committed,
                 )
         finally:
             await database.close()

@@ -1,6 +1,8 @@
 """`okno deliveries`: hold back what goes out, per channel or altogether, and let it go again."""
 
 import getpass
+import os
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -11,10 +13,16 @@ from cli.database import run
 from cli.environment import database_url
 from cli.failure import fail
 from cli.output import say, show_table
+from contracts.keys import ChannelKey, InvalidKey, Platform, platform_of
 
 T = TypeVar("T")
 app = typer.Typer(help="Pause and resume deliveries.", no_args_is_help=True)
 Channel = Annotated[str | None, typer.Option(help="a channel key such as slack:C034; without it, everything")]
+_IDS = {
+    Platform.SLACK: (re.compile("[A-Z0-9]+"), "the channel's id, not its name"),
+    Platform.TELEGRAM: (re.compile("[0-9]+:-?[0-9]+"), "the bot's id and the chat's id, both numbers"),
+}
+"""What follows the platform in a channel key."""
 
 
 def _in_notifier(work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -38,9 +46,30 @@ def pause(
     """Hold back a channel's deliveries, or all. Nothing is lost: they wait."""
     from services.notifier import pauses
 
-    scope = channel or pauses.EVERYTHING
-    _in_notifier(lambda c: pauses.pause(c, scope, reason=reason, by=getpass.getuser()))
+    scope, by = pauses.EVERYTHING if channel is None else channel_key(channel), _user()
+    _in_notifier(lambda c: pauses.pause(c, scope, reason=reason, by=by))
     say(f"{channel or 'All deliveries'}: paused.")
+
+
+def channel_key(text: str) -> ChannelKey:
+    """Ends the command for what no channel's deliveries are under: a pause of it would hold nothing back."""
+    examples = "A channel key looks like slack:C034 or telegram:7700:-100123."
+    try:
+        platform = platform_of(text)
+    except InvalidKey as error:
+        fail(f"{error}.", examples)
+    ids, wanted = _IDS[platform]
+    if not ids.fullmatch(text.partition(":")[2]):
+        fail(f"{text!r} is no channel key: it must have {wanted}.", examples)
+    return ChannelKey(text)
+
+
+def _user() -> str:
+    """Whoever gives the command. In a container the user may have a number only."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # Python before 3.13, and since
+        return f"uid {os.getuid()}"
 
 
 @app.command("resume")
@@ -48,8 +77,10 @@ def resume(channel: Channel = None) -> None:
     """Let them go on, in their order."""
     from services.notifier import pauses
 
-    if not _in_notifier(lambda c: pauses.resume(c, channel or pauses.EVERYTHING)):
-        fail(f"{channel or 'Everything'} is not paused.", "`okno deliveries pauses` shows what is.")
+    scope = pauses.EVERYTHING if channel is None else channel
+    if not _in_notifier(lambda c: pauses.resume(c, scope)):
+        what = "Everything" if channel is None else repr(channel)
+        fail(f"{what} is not paused.", "`okno deliveries pauses` shows what is.")
     say(f"{channel or 'All deliveries'}: resumed.")
 
 

@@ -13,6 +13,7 @@ from cli.output import say
 from cli.processes import KINDS, SERVICES, ProcessKind, migration_folders
 
 SECONDS = 10
+_PRESENT = "SELECT nspname FROM pg_namespace WHERE nspname = ANY($1::text[]) AND has_schema_privilege(oid, 'USAGE')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,39 +89,78 @@ async def _kafka() -> list[Finding]:
         differences = await topics_admin.check(read(KafkaSettings, environ))
     except SettingsRefused as refused:
         return [Finding("kafka", False, str(refused).splitlines()[2].strip())]
+    except topics_admin.TopicsRefused as refused:
+        topics = Finding("topics", False, str(refused), "May this user describe topics and their settings?")
     except (KafkaError, OSError) as error:
-        return [Finding("kafka", False, f"doesn't answer: {error}", "Is Kafka up, and KAFKA_BOOTSTRAP_SERVERS right?")]
-    topics = (
-        Finding("topics", False, "; ".join(map(str, differences[:5])), "Run `okno topics apply`.")
-        if differences
-        else Finding("topics", True, "as the registry wants them")
-    )
+        hint = "Is Kafka up, and KAFKA_BOOTSTRAP_SERVERS right?"
+        return [Finding("kafka", False, f"doesn't answer: {error!r}", hint)]
+    else:
+        topics = (
+            Finding("topics", False, "; ".join(map(str, differences[:5])), "Run `okno topics apply`.")
+            if differences
+            else Finding("topics", True, "as the registry wants them")
+        )
     return [Finding("kafka", True, environ["KAFKA_BOOTSTRAP_SERVERS"]), topics]
 
 
 async def _database() -> list[Finding]:
+    """A schema that isn't here while others are is not wrong: its service may have a database of its own."""
     import asyncpg
-
-    from chassis.database import Database
-    from chassis.migrations import SchemaOutdated, check_schema
 
     dsn = _environment().get("DATABASE_URL")
     if dsn is None:
         return [_unset("database", "DATABASE_URL")]
-    found: list[Finding] = []
-    for service in SERVICES:
-        try:
-            database = await Database.connect(dsn, schema=service, process="okno-doctor")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            return [Finding("database", False, f"can't connect: {error}", "Is PostgreSQL up, and DATABASE_URL right?")]
-        try:
-            await check_schema(database, migration_folders(service))
-            found.append(Finding(f"schema {service}", True, "up to date"))
-        except SchemaOutdated as error:
-            found.append(Finding(f"schema {service}", False, str(error), "Run `okno migrate`."))
-        finally:
-            await database.close()
-    return found
+    try:
+        present = await _present(dsn)
+        return [
+            await _schema(dsn, service) if service in present or not present else _elsewhere(service)
+            for service in SERVICES
+        ]
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return [Finding("database", False, f"can't connect: {error}", "Is PostgreSQL up, and DATABASE_URL right?")]
+
+
+async def _present(dsn: str) -> set[str]:
+    """The services' schemas that the database has for this user."""
+    from chassis.database import Database
+
+    database = await Database.connect(dsn, schema="public", process="okno-doctor", max_size=1)
+    try:
+        return {row["nspname"] for row in await database.pool.fetch(_PRESENT, list(SERVICES))}
+    finally:
+        await database.close()
+
+
+async def _schema(dsn: str, service: str) -> Finding:
+    """Raises the errors of the connection."""
+    import asyncpg
+
+    from chassis.database import Database
+    from chassis.migrations import MigrationRefused, SchemaOutdated, check_schema
+
+    name = f"schema {service}"
+    database = await Database.connect(dsn, schema=service, process="okno-doctor")
+    try:
+        await check_schema(database, migration_folders(service))
+    except SchemaOutdated as error:
+        return Finding(name, False, str(error), "Run `okno migrate`.")
+    except MigrationRefused as error:
+        return Finding(name, False, str(error), "Is this the version of Okno that runs there?")
+    except asyncpg.PostgresError as error:
+        return Finding(name, False, f"can't be read: {error}", f"Is DATABASE_URL that of {service}?")
+    finally:
+        await database.close()
+    return Finding(name, True, "up to date")
+
+
+def _elsewhere(service: str) -> Finding:
+    return Finding(
+        f"schema {service}",
+        None,
+        "not checked: not in this database, or not for this user",
+        f"Has {service} a database or a login of its own, look with that: `DATABASE_URL=... okno doctor`. "
+        f"If not, `okno migrate --service {service}` makes the schema.",
+    )
 
 
 async def _slack() -> list[Finding]:

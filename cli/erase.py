@@ -32,7 +32,8 @@ def erase(person: Annotated[str, typer.Argument(help="the person's key: slack:U0
     if waiting:
         fail(
             f"{waiting} replies to the person may still be sent, so their texts stay.",
-            "Wait for them, or settle the failed and unknown ones (`okno deliveries`), and repeat the command.",
+            "Wait for them, or have the failed and unknown ones settled (in the API: POST "
+            "/v1/tickets/{ticket}/replies/{reply}/resend, /confirm or /cancel), and repeat the command.",
         )
 
 

@@ -49,10 +49,12 @@ def restore(
         fail(str(refused))
     except SchemaOutdated as outdated:
         fail(str(outdated), "The backup is of an older version: run `okno migrate`, then this again.")
-    except (OSError, PostgresError, InterfaceError) as error:
+    except (PostgresError, InterfaceError) as error:
         fail(f"PostgreSQL refuses or can't be reached: {error}", again)
     except KafkaError as error:
         fail(f"Kafka doesn't answer: {error!r}", again)
+    except OSError as error:
+        fail(f"PostgreSQL or Kafka can't be reached: {error!r}", again)
 
 
 async def _restore(settings: "KafkaSettings", dsn: str, services: list[str]) -> None:

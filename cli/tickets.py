@@ -1,11 +1,10 @@
 """`okno tickets`: list, show and answer tickets through the ticketing API."""
 
-import uuid
 from typing import Annotated, Any
 
 import typer
 
-from cli.api import call, pages
+from cli.api import call, pages, post_once
 from cli.output import say, show_fields, show_json, show_table
 
 app = typer.Typer(help="List, show and answer tickets through the ticketing API.", no_args_is_help=True)
@@ -68,5 +67,6 @@ def reply(
 ) -> None:
     """Answer a ticket: TEXT (CommonMark) appears in the customer's thread or dialog."""
     body = {"text": text, "mentions": mention or []}
-    message = call("POST", f"/tickets/{ticket}/replies", json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+    in_doubt = f"The reply may have been taken: look with `okno tickets show {ticket}` before you send it again."
+    message = post_once(f"/tickets/{ticket}/replies", body, in_doubt=in_doubt)
     say(f"{message['id']} {message['delivery']['state']}")
