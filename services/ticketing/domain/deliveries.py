@@ -122,8 +122,8 @@ LEGAL: dict[str, tuple[DeliveryState, ...]] = {
     "confirm": (UNKNOWN,),
     "cancel": (QUEUED, SENDING, UNKNOWN, FAILED),
 }
-"""In which states of its delivery an agent may ask what of a reply. Besides, what a cancelled one left in the chat may be
-deleted.
+"""In which states of its delivery an agent may ask what of a reply. Besides, what a cancelled one left in the chat may
+be deleted.
 """
 
 
