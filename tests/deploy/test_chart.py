@@ -15,7 +15,8 @@ import yaml
 from chassis.settings import read
 from cli.processes import KINDS, SERVICES
 from contracts.topics import PARTITIONS, TOPICS, dead_topic
-from tests.deploy.conftest import CHART, Document, Render, is_hook, named, of_kind, pods
+from services.ingest.settings import IngestSlackSettings, IngestTelegramSettings
+from tests.deploy.conftest import CHART, Document, Render, is_hook, named, of_kind, pods, secret_data
 
 PROCESSES = [name for name in KINDS if name != "sandbox"]
 CONSUMERS = {"ingest-worker", "router", "ticketing-worker", "notifier"}
@@ -242,10 +243,42 @@ def test_secrets_keep_every_character(render: Render) -> None:
         sets=("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno"),
         jsons=(f"kafka.auth.password={json.dumps(password)}", 'slack.botToken="0123"', 'slack.signingSecret="yes"'),
     )
-    assert set(named(documents, "Secret", "okno-kafka")["stringData"].values()) == {password}
-    assert named(documents, "Secret", "okno-hooks")["stringData"]["cli.KAFKA_SASL_PASSWORD"] == password
-    slack = named(documents, "Secret", "okno-slack")["stringData"]
-    assert slack == {"SLACK_BOT_TOKEN": "0123", "SLACK_SIGNING_SECRET": "yes"}
+    assert set(secret_data(documents, "okno-kafka").values()) == {password}
+    assert secret_data(documents, "okno-hooks")["cli.KAFKA_SASL_PASSWORD"] == password
+    assert secret_data(documents, "okno-slack") == {
+        "SLACK_BOT_TOKEN": "0123",
+        "SLACK_SIGNING_SECRET": "yes",
+        "SLACK_SIGNING_SECRET_PREVIOUS": "",
+    }
+
+
+def test_a_key_that_the_values_no_longer_have_goes_from_its_secret(render: Render) -> None:
+    """Helm compares with the Secret that is there, and the API server keeps `data` only."""
+    login = ("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno", "kafka.auth.password=secret")
+    made = list(of_kind(render("minimal", sets=login), "Secret"))
+    assert {one["metadata"]["name"] for one in made} == {"okno-database", "okno-kafka", "okno-slack", "okno-hooks"}
+    for one in made:
+        assert one.keys() & {"data", "stringData"} == {"data"}, one["metadata"]["name"]
+
+
+def test_a_former_secret_that_the_values_no_longer_have_is_overwritten_and_accepted_no_more(render: Render) -> None:
+    values = ("telegram.enabled=true", "telegram.botToken=7700:AAH", "telegram.secretToken=word")
+
+    def accepted(*sets: str) -> tuple[list[str], list[str]]:
+        documents = render("minimal", sets=(*values, *sets))
+        slack, telegram = secret_data(documents, "okno-slack"), secret_data(documents, "okno-telegram")
+        written = slack.keys() | telegram.keys()
+        assert {"SLACK_SIGNING_SECRET_PREVIOUS", "TELEGRAM_SECRET_TOKEN_PREVIOUS"} <= written
+        kafka = {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}
+        return (
+            read(IngestSlackSettings, kafka | slack).signing_secrets,
+            read(IngestTelegramSettings, kafka | telegram).secret_tokens,
+        )
+
+    signing = "8f742231b10e8888abcd99yyyzzz85a5"
+    changing = ("slack.signingSecretPrevious=former", "telegram.secretTokenPrevious=before")
+    assert accepted(*changing) == ([signing, "former"], ["word", "before"])
+    assert accepted() == ([signing], ["word"])
 
 
 @pytest.mark.parametrize(
