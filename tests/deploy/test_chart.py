@@ -357,6 +357,23 @@ def test_what_is_scaled_by_something_else_names_no_replicas(render: Render) -> N
             assert trigger["metadata"]["sasl"] == "scram_sha256"
 
 
+@pytest.mark.parametrize(
+    ("servers", "found"),
+    [
+        ("kafka:9092", "kafka.support.svc:9092"),
+        ("a-1:9092,b:9093, c:9094", "a-1.support.svc:9092,b.support.svc:9093,c.support.svc:9094"),
+        ("kafka.data.svc:9092,kafka:9092", "kafka.data.svc:9092,kafka.support.svc:9092"),
+        ("kafka.example.org:9092,10.1.2.3:9092", "kafka.example.org:9092,10.1.2.3:9092"),
+        ("[2001:db8::1]:9092", "[2001:db8::1]:9092"),
+    ],
+)
+def test_keda_finds_kafka_from_its_own_namespace(render: Render, servers: str, found: str) -> None:
+    documents = render("keda", jsons=(f"kafka.bootstrapServers={json.dumps(servers)}",))
+    triggers = [trigger for one in of_kind(documents, "ScaledObject") for trigger in one["spec"]["triggers"]]
+    assert {trigger["metadata"]["bootstrapServers"] for trigger in triggers} == {found}
+    assert named(documents, "ConfigMap", "okno-router")["data"]["KAFKA_BOOTSTRAP_SERVERS"] == servers
+
+
 def test_strimzi_makes_the_registrys_topics_and_keeps_them(render: Render) -> None:
     documents = render("strimzi")
     topics = {one["spec"]["topicName"]: one for one in of_kind(documents, "KafkaTopic")}
