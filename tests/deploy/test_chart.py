@@ -344,7 +344,7 @@ def test_what_is_scaled_by_something_else_names_no_replicas(render: Render) -> N
     scaled = list(of_kind(documents, "ScaledObject"))
     assert {one["spec"]["scaleTargetRef"]["name"].removeprefix("okno-") for one in scaled} == CONSUMERS
     for one in scaled:
-        assert 1 <= one["spec"]["minReplicaCount"] <= one["spec"]["maxReplicaCount"] <= PARTITIONS
+        assert one["spec"]["minReplicaCount"] <= one["spec"]["maxReplicaCount"] <= PARTITIONS
         for trigger in one["spec"]["triggers"]:
             assert TOPICS[trigger["metadata"]["topic"]].partitions == PARTITIONS
             login = named(documents, "TriggerAuthentication", trigger["authenticationRef"]["name"])
@@ -355,6 +355,14 @@ def test_what_is_scaled_by_something_else_names_no_replicas(render: Render) -> N
             }
             assert given == {"username", "password", "ca"}
             assert trigger["metadata"]["sasl"] == "scram_sha256"
+
+
+def test_what_is_scaled_keeps_a_pod_when_a_node_is_lost(render: Render) -> None:
+    """The pod of a StatefulSet on a node that is lost isn't replaced until somebody says that the node is off."""
+    for one in of_kind(documents := render("keda"), "ScaledObject"):
+        assert one["spec"]["minReplicaCount"] >= 2, one["metadata"]["name"]
+    for one in of_kind(documents, "HorizontalPodAutoscaler"):
+        assert one["spec"]["minReplicas"] >= 2, one["metadata"]["name"]
 
 
 @pytest.mark.parametrize(
@@ -499,7 +507,7 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
             "the database URL of ingest has an sslmode, which wins over database.tls.mode",
         ),
         ("minimal", ("processes.router.autoscaling.minReplicas=0",), "minReplicas"),
-        ("keda", ("processes.router.autoscaling.maxReplicas=1",), "minReplicas is above maxReplicas"),
+        ("keda", ("processes.notifier.autoscaling.maxReplicas=1",), "minReplicas is above maxReplicas"),
         ("minimal", ("procesess.router.replicas=2",), "procesess"),
         ("minimal", ("image.tag=a b",), "image.tag"),
         ("minimal", ("ingress.enabled=true",), "ingress.enabled needs ingress.webhooks.host or ingress.api.host"),
