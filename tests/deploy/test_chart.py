@@ -16,7 +16,7 @@ from chassis.settings import read
 from cli.processes import KINDS, SERVICES
 from contracts.topics import PARTITIONS, TOPICS, dead_topic
 from services.ingest.settings import IngestSlackSettings, IngestTelegramSettings
-from tests.deploy.conftest import CHART, Document, Render, is_hook, named, of_kind, pods, secret_data
+from tests.deploy.conftest import CHART, CI_VALUES, Document, Render, is_hook, named, of_kind, pods, secret_data
 
 PROCESSES = [name for name in KINDS if name != "sandbox"]
 CONSUMERS = {"ingest-worker", "router", "ticketing-worker", "notifier"}
@@ -175,7 +175,7 @@ def test_migrations_run_for_every_schema_each_with_its_own_database(render: Rend
     [
         ("existingSecret.name=mine", ("mine", "uri")),
         ("existingSecret.key=router", ("common", "router")),
-        ("url=postgresql://router@db/okno", ("okno-database", "router.DATABASE_URL")),
+        ("url=postgresql://router@db/okno", ("okno-values-database", "router.DATABASE_URL")),
     ],
 )
 def test_a_service_has_a_database_of_its_own(render: Render, own: str, secret: tuple[str, str]) -> None:
@@ -243,9 +243,9 @@ def test_secrets_keep_every_character(render: Render) -> None:
         sets=("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno"),
         jsons=(f"kafka.auth.password={json.dumps(password)}", 'slack.botToken="0123"', 'slack.signingSecret="yes"'),
     )
-    assert set(secret_data(documents, "okno-kafka").values()) == {password}
-    assert secret_data(documents, "okno-hooks")["cli.KAFKA_SASL_PASSWORD"] == password
-    assert secret_data(documents, "okno-slack") == {
+    assert set(secret_data(documents, "okno-values-kafka").values()) == {password}
+    assert secret_data(documents, "okno-values-hooks")["cli.KAFKA_SASL_PASSWORD"] == password
+    assert secret_data(documents, "okno-values-slack") == {
         "SLACK_BOT_TOKEN": "0123",
         "SLACK_SIGNING_SECRET": "yes",
         "SLACK_SIGNING_SECRET_PREVIOUS": "",
@@ -256,9 +256,27 @@ def test_a_key_that_the_values_no_longer_have_goes_from_its_secret(render: Rende
     """Helm compares with the Secret that is there, and the API server keeps `data` only."""
     login = ("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno", "kafka.auth.password=secret")
     made = list(of_kind(render("minimal", sets=login), "Secret"))
-    assert {one["metadata"]["name"] for one in made} == {"okno-database", "okno-kafka", "okno-slack", "okno-hooks"}
+    assert {one["metadata"]["name"].rpartition("-")[2] for one in made} == {"database", "kafka", "slack", "hooks"}
     for one in made:
         assert one.keys() & {"data", "stringData"} == {"data"}, one["metadata"]["name"]
+
+
+def test_no_secret_of_the_chart_has_the_name_of_one_that_takes_its_place(render: Render) -> None:
+    """Helm deletes what is no longer rendered: it would delete the one that `existingSecret` has just named."""
+    values = (
+        *("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno", "kafka.auth.password=secret"),
+        *("telegram.enabled=true", "telegram.botToken=7700:AAH", "telegram.secretToken=word"),
+    )
+    made = {one["metadata"]["name"] for one in of_kind(render("minimal", sets=values), "Secret")}
+    assert len(made) == len(["database", "kafka", "slack", "telegram", "hooks"])
+    usual = set(re.findall(r"\bokno-[a-z-]+", "".join(path.read_text() for path in CI_VALUES)))
+    assert {"okno-slack", "okno-telegram", "okno-kafka", "okno-database"} <= usual
+    assert not made & usual
+
+
+def test_a_null_names_no_existing_secret(render: Render) -> None:
+    nulls = ("slack.existingSecret=null", "kafka.auth.existingSecret.name=null", "database.existingSecret.name=null")
+    assert render("minimal", sets=nulls) == render("minimal")
 
 
 def test_a_former_secret_that_the_values_no_longer_have_is_overwritten_and_accepted_no_more(render: Render) -> None:
@@ -266,7 +284,7 @@ def test_a_former_secret_that_the_values_no_longer_have_is_overwritten_and_accep
 
     def accepted(*sets: str) -> tuple[list[str], list[str]]:
         documents = render("minimal", sets=(*values, *sets))
-        slack, telegram = secret_data(documents, "okno-slack"), secret_data(documents, "okno-telegram")
+        slack, telegram = secret_data(documents, "okno-values-slack"), secret_data(documents, "okno-values-telegram")
         written = slack.keys() | telegram.keys()
         assert {"SLACK_SIGNING_SECRET_PREVIOUS", "TELEGRAM_SECRET_TOKEN_PREVIOUS"} <= written
         kafka = {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}
@@ -284,7 +302,7 @@ def test_a_former_secret_that_the_values_no_longer_have_is_overwritten_and_accep
 @pytest.mark.parametrize(
     ("own", "username", "password"),
     [
-        ("username=router,password=secret", {"value": "router"}, ("okno-kafka", "router.KAFKA_SASL_PASSWORD")),
+        ("username=router,password=secret", {"value": "router"}, ("okno-values-kafka", "router.KAFKA_SASL_PASSWORD")),
         ("existingSecret.name=mine", ("mine", "username"), ("mine", "password")),
         ("username=router,existingSecret.passwordKey=router", {"value": "router"}, ("common", "router")),
     ],
@@ -481,6 +499,16 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
             "minimal",
             ("kafka.securityProtocol=SASL_SSL",),
             "no login for Kafka for ingest, router, ticketing, notifier, cli",
+        ),
+        (
+            "minimal",
+            ("slack.existingSecret=okno-values-slack",),
+            "slack.existingSecret: okno-values-slack is the chart's own, which Helm deletes",
+        ),
+        (
+            "existing-secrets",
+            ("kafka.users.router.existingSecret.name=okno-values-kafka",),
+            "kafka.users.router.existingSecret: okno-values-kafka is the chart's own",
         ),
         ("minimal", ("settings.LOG_LEVL=INFO",), "settings.LOG_LEVL: no process reads such a setting"),
         ("minimal", ("settings.DATABASE_URL=x",), "settings.DATABASE_URL: no process reads such a setting, or another"),
