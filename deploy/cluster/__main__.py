@@ -153,7 +153,8 @@ class Life:
         )  # fmt: skip
         _require(_ids(before) == _ids(self.pods()), "a failed migration has touched pods")
         hooks = self._cluster.items("jobs,secrets,serviceaccounts,networkpolicies", "-n", NAMESPACE, "-l", _release())
-        left = [one["kind"] for one in hooks if one["metadata"]["name"] in {"okno-hooks", "okno-migrate"}]
+        names = {"okno-hooks", "okno-values-hooks", "okno-migrate"}
+        left = [one["kind"] for one in hooks if one["metadata"]["name"] in names]
         _require(left == ["Job"], f"of the failed migration its Job should be left, for its log, but there are {left}")
         self.check_ready(image=":2.0.0")
 

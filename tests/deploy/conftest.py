@@ -4,6 +4,7 @@ builds them.
 
 from __future__ import annotations
 
+import base64
 import functools
 import os
 import shutil
@@ -84,3 +85,8 @@ def pods(documents: list[Document]) -> Iterator[tuple[str, Document]]:
 
 def is_hook(document: Document) -> bool:
     return "helm.sh/hook" in document["metadata"].get("annotations", {})
+
+
+def secret_data(documents: list[Document], name: str) -> dict[str, str]:
+    """What a Secret of the chart holds."""
+    return {key: base64.b64decode(value).decode() for key, value in named(documents, "Secret", name)["data"].items()}

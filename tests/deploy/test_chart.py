@@ -15,7 +15,8 @@ import yaml
 from chassis.settings import read
 from cli.processes import KINDS, SERVICES
 from contracts.topics import PARTITIONS, TOPICS, dead_topic
-from tests.deploy.conftest import CHART, Document, Render, is_hook, named, of_kind, pods
+from services.ingest.settings import IngestSlackSettings, IngestTelegramSettings
+from tests.deploy.conftest import CHART, CI_VALUES, Document, Render, is_hook, named, of_kind, pods, secret_data
 
 PROCESSES = [name for name in KINDS if name != "sandbox"]
 CONSUMERS = {"ingest-worker", "router", "ticketing-worker", "notifier"}
@@ -174,7 +175,7 @@ def test_migrations_run_for_every_schema_each_with_its_own_database(render: Rend
     [
         ("existingSecret.name=mine", ("mine", "uri")),
         ("existingSecret.key=router", ("common", "router")),
-        ("url=postgresql://router@db/okno", ("okno-database", "router.DATABASE_URL")),
+        ("url=postgresql://router@db/okno", ("okno-values-database", "router.DATABASE_URL")),
     ],
 )
 def test_a_service_has_a_database_of_its_own(render: Render, own: str, secret: tuple[str, str]) -> None:
@@ -242,16 +243,66 @@ def test_secrets_keep_every_character(render: Render) -> None:
         sets=("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno"),
         jsons=(f"kafka.auth.password={json.dumps(password)}", 'slack.botToken="0123"', 'slack.signingSecret="yes"'),
     )
-    assert set(named(documents, "Secret", "okno-kafka")["stringData"].values()) == {password}
-    assert named(documents, "Secret", "okno-hooks")["stringData"]["cli.KAFKA_SASL_PASSWORD"] == password
-    slack = named(documents, "Secret", "okno-slack")["stringData"]
-    assert slack == {"SLACK_BOT_TOKEN": "0123", "SLACK_SIGNING_SECRET": "yes"}
+    assert set(secret_data(documents, "okno-values-kafka").values()) == {password}
+    assert secret_data(documents, "okno-values-hooks")["cli.KAFKA_SASL_PASSWORD"] == password
+    assert secret_data(documents, "okno-values-slack") == {
+        "SLACK_BOT_TOKEN": "0123",
+        "SLACK_SIGNING_SECRET": "yes",
+        "SLACK_SIGNING_SECRET_PREVIOUS": "",
+    }
+
+
+def test_a_key_that_the_values_no_longer_have_goes_from_its_secret(render: Render) -> None:
+    """Helm compares with the Secret that is there, and the API server keeps `data` only."""
+    login = ("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno", "kafka.auth.password=secret")
+    made = list(of_kind(render("minimal", sets=login), "Secret"))
+    assert {one["metadata"]["name"].rpartition("-")[2] for one in made} == {"database", "kafka", "slack", "hooks"}
+    for one in made:
+        assert one.keys() & {"data", "stringData"} == {"data"}, one["metadata"]["name"]
+
+
+def test_no_secret_of_the_chart_has_the_name_of_one_that_takes_its_place(render: Render) -> None:
+    """Helm deletes what is no longer rendered: it would delete the one that `existingSecret` has just named."""
+    values = (
+        *("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno", "kafka.auth.password=secret"),
+        *("telegram.enabled=true", "telegram.botToken=7700:AAH", "telegram.secretToken=word"),
+    )
+    made = {one["metadata"]["name"] for one in of_kind(render("minimal", sets=values), "Secret")}
+    assert len(made) == len(["database", "kafka", "slack", "telegram", "hooks"])
+    usual = set(re.findall(r"\bokno-[a-z-]+", "".join(path.read_text() for path in CI_VALUES)))
+    assert {"okno-slack", "okno-telegram", "okno-kafka", "okno-database"} <= usual
+    assert not made & usual
+
+
+def test_a_null_names_no_existing_secret(render: Render) -> None:
+    nulls = ("slack.existingSecret=null", "kafka.auth.existingSecret.name=null", "database.existingSecret.name=null")
+    assert render("minimal", sets=nulls) == render("minimal")
+
+
+def test_a_former_secret_that_the_values_no_longer_have_is_overwritten_and_accepted_no_more(render: Render) -> None:
+    values = ("telegram.enabled=true", "telegram.botToken=7700:AAH", "telegram.secretToken=word")
+
+    def accepted(*sets: str) -> tuple[list[str], list[str]]:
+        documents = render("minimal", sets=(*values, *sets))
+        slack, telegram = secret_data(documents, "okno-values-slack"), secret_data(documents, "okno-values-telegram")
+        written = slack.keys() | telegram.keys()
+        assert {"SLACK_SIGNING_SECRET_PREVIOUS", "TELEGRAM_SECRET_TOKEN_PREVIOUS"} <= written
+        kafka = {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}
+        return (
+            read(IngestSlackSettings, kafka | slack).signing_secrets,
+            read(IngestTelegramSettings, kafka | telegram).secret_tokens,
+        )
+
+    signing = "8f742231b10e8888abcd99yyyzzz85a5"
+    changing = ("slack.signingSecretPrevious=former", "telegram.secretTokenPrevious=before")
+    assert accepted(*changing) == ([signing, "former"], ["word", "before"])
+    assert accepted() == ([signing], ["word"])
 
 
 @pytest.mark.parametrize(
     ("own", "username", "password"),
     [
-        ("username=router,password=secret", {"value": "router"}, ("okno-kafka", "router.KAFKA_SASL_PASSWORD")),
+        ("username=router,password=secret", {"value": "router"}, ("okno-values-kafka", "router.KAFKA_SASL_PASSWORD")),
         ("existingSecret.name=mine", ("mine", "username"), ("mine", "password")),
         ("username=router,existingSecret.passwordKey=router", {"value": "router"}, ("common", "router")),
     ],
@@ -311,7 +362,7 @@ def test_what_is_scaled_by_something_else_names_no_replicas(render: Render) -> N
     scaled = list(of_kind(documents, "ScaledObject"))
     assert {one["spec"]["scaleTargetRef"]["name"].removeprefix("okno-") for one in scaled} == CONSUMERS
     for one in scaled:
-        assert 1 <= one["spec"]["minReplicaCount"] <= one["spec"]["maxReplicaCount"] <= PARTITIONS
+        assert one["spec"]["minReplicaCount"] <= one["spec"]["maxReplicaCount"] <= PARTITIONS
         for trigger in one["spec"]["triggers"]:
             assert TOPICS[trigger["metadata"]["topic"]].partitions == PARTITIONS
             login = named(documents, "TriggerAuthentication", trigger["authenticationRef"]["name"])
@@ -322,6 +373,31 @@ def test_what_is_scaled_by_something_else_names_no_replicas(render: Render) -> N
             }
             assert given == {"username", "password", "ca"}
             assert trigger["metadata"]["sasl"] == "scram_sha256"
+
+
+def test_what_is_scaled_keeps_a_pod_when_a_node_is_lost(render: Render) -> None:
+    """The pod of a StatefulSet on a node that is lost isn't replaced until somebody says that the node is off."""
+    for one in of_kind(documents := render("keda"), "ScaledObject"):
+        assert one["spec"]["minReplicaCount"] >= 2, one["metadata"]["name"]
+    for one in of_kind(documents, "HorizontalPodAutoscaler"):
+        assert one["spec"]["minReplicas"] >= 2, one["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("servers", "found"),
+    [
+        ("kafka:9092", "kafka.support.svc:9092"),
+        ("a-1:9092,b:9093, c:9094", "a-1.support.svc:9092,b.support.svc:9093,c.support.svc:9094"),
+        ("kafka.data.svc:9092,kafka:9092", "kafka.data.svc:9092,kafka.support.svc:9092"),
+        ("kafka.example.org:9092,10.1.2.3:9092", "kafka.example.org:9092,10.1.2.3:9092"),
+        ("[2001:db8::1]:9092", "[2001:db8::1]:9092"),
+    ],
+)
+def test_keda_finds_kafka_from_its_own_namespace(render: Render, servers: str, found: str) -> None:
+    documents = render("keda", jsons=(f"kafka.bootstrapServers={json.dumps(servers)}",))
+    triggers = [trigger for one in of_kind(documents, "ScaledObject") for trigger in one["spec"]["triggers"]]
+    assert {trigger["metadata"]["bootstrapServers"] for trigger in triggers} == {found}
+    assert named(documents, "ConfigMap", "okno-router")["data"]["KAFKA_BOOTSTRAP_SERVERS"] == servers
 
 
 def test_strimzi_makes_the_registrys_topics_and_keeps_them(render: Render) -> None:
@@ -424,6 +500,16 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
             ("kafka.securityProtocol=SASL_SSL",),
             "no login for Kafka for ingest, router, ticketing, notifier, cli",
         ),
+        (
+            "minimal",
+            ("slack.existingSecret=okno-values-slack",),
+            "slack.existingSecret: okno-values-slack is the chart's own, which Helm deletes",
+        ),
+        (
+            "existing-secrets",
+            ("kafka.users.router.existingSecret.name=okno-values-kafka",),
+            "kafka.users.router.existingSecret: okno-values-kafka is the chart's own",
+        ),
         ("minimal", ("settings.LOG_LEVL=INFO",), "settings.LOG_LEVL: no process reads such a setting"),
         ("minimal", ("settings.DATABASE_URL=x",), "settings.DATABASE_URL: no process reads such a setting, or another"),
         ("minimal", ("processes.router.settings.HTTP_PORT=1",), "processes.router.settings.HTTP_PORT"),
@@ -449,7 +535,7 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(render: Render) -> N
             "the database URL of ingest has an sslmode, which wins over database.tls.mode",
         ),
         ("minimal", ("processes.router.autoscaling.minReplicas=0",), "minReplicas"),
-        ("keda", ("processes.router.autoscaling.maxReplicas=1",), "minReplicas is above maxReplicas"),
+        ("keda", ("processes.notifier.autoscaling.maxReplicas=1",), "minReplicas is above maxReplicas"),
         ("minimal", ("procesess.router.replicas=2",), "procesess"),
         ("minimal", ("image.tag=a b",), "image.tag"),
         ("minimal", ("ingress.enabled=true",), "ingress.enabled needs ingress.webhooks.host or ingress.api.host"),

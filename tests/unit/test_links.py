@@ -58,3 +58,12 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
         "[e](none.md) and [f](page.md#nowhere)\n"
     )
     assert dead(page) == ["none.md", "page.md#nowhere"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_helm_repository_is_added_before_a_chart_of_it_is_installed(page: Path) -> None:
+    text = page.read_text()
+    for found in re.finditer(r"helm install \S+ (([\w-]+)/\S+)", text):
+        chart, repository = found.groups()
+        known = (ROOT / chart).exists() or f"helm repo add {repository} https://" in text[: found.start()]
+        assert known, f"nobody knows the repository of {chart}"

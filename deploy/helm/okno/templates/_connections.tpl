@@ -9,7 +9,7 @@ one), else the chart's.
 {{- if and $own.url (not (($own.existingSecret).name)) -}}{{- $given = dict -}}{{- end -}}
 {{- if $given.name }}name: {{ $given.name | quote }}
 key: {{ $given.key | default "DATABASE_URL" | quote }}
-{{- else }}name: {{ .chartSecret | default (printf "%s-database" (include "okno.fullname" .root)) }}
+{{- else }}name: {{ .chartSecret | default (include "okno.valuesSecret" (dict "root" .root "of" "database")) }}
 key: {{ .service }}.DATABASE_URL
 {{- end -}}
 {{- end -}}
@@ -71,7 +71,7 @@ Its own password never goes with the common secret, nor its own secret with the 
     {{- end -}}
     {{- $_ := set $found "password" (dict "valueFrom" (dict "secretKeyRef" (dict "name" $name "key" $auth.existingSecret.passwordKey))) -}}
   {{- else -}}
-    {{- $name := .chartSecret | default (printf "%s-kafka" $fullname) -}}
+    {{- $name := .chartSecret | default (include "okno.valuesSecret" (dict "root" .root "of" "kafka")) -}}
     {{- $_ := set $found "username" (dict "value" $auth.username) -}}
     {{- $_ := set $found "password" (dict "valueFrom" (dict "secretKeyRef" (dict "name" $name "key" (printf "%s.KAFKA_SASL_PASSWORD" .service)))) -}}
     {{- $_ := set $found "inline" $auth.password -}}

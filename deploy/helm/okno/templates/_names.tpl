@@ -8,6 +8,14 @@
 {{- end -}}
 {{- end -}}
 
+{{/*
+The name of a Secret that the chart makes of values. None that people give their own: when `existingSecret` takes the
+values' place, Helm deletes the chart's. Takes root, and of: what is in it.
+*/}}
+{{- define "okno.valuesSecret" -}}
+{{ include "okno.fullname" .root }}-values-{{ .of }}
+{{- end -}}
+
 {{/* Labels that never change: selectors. With a component's name: one process; without: everything of the release. */}}
 {{- define "okno.selector" -}}
 app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 40 | trimSuffix "-" }}

@@ -140,7 +140,7 @@ spec:
         - name: {{ . }}
           valueFrom:
             secretKeyRef:
-              name: {{ (index $.root.Values $platform).existingSecret | default (printf "%s-%s" (include "okno.fullname" $.root) $platform) | quote }}
+              name: {{ (index $.root.Values $platform).existingSecret | default (include "okno.valuesSecret" (dict "root" $.root "of" $platform)) | quote }}
               key: {{ . }}
               {{- if hasSuffix "_PREVIOUS" . }}
               optional: true
