@@ -109,7 +109,6 @@ class Dispatcher:
         """Dispatch until `stop`."""
         try:
             while not self._stopping:
-                self._last_turn = self._clock.monotonic()
                 self._woken.clear()
                 await self._rest(await self._look())
             if self._tasks:
@@ -128,8 +127,9 @@ class Dispatcher:
     async def _look(self) -> float:
         """Turns until there is nothing to take; the seconds until there may be."""
         try:
-            await self._sample()
             while not self._stopping:
+                self._last_turn = self._clock.monotonic()
+                await self._sample()
                 turn = await self.turn()
                 if not turn.more:
                     return turn.wait

@@ -19,7 +19,7 @@ from chassis.backoff import Backoff
 from chassis.clock import Clock
 from chassis.database import Database
 from chassis.error_text import describe
-from chassis.errors import Fate, fate_of
+from chassis.errors import Fate, Transient, fate_of
 from chassis.faults import fault_point
 from chassis.logs import bound, get_logger
 from contracts.chat_receipts_v1 import DeliveryError, DeliveryState, Operation
@@ -187,6 +187,8 @@ class Worker:
         if posting != lease.posting:
             await leases.mark_posting(self._database, lease, posting=posting)
         outcome = await self._ask(lease, sender, call)
+        if isinstance(outcome, Found):
+            outcome = await self._kept_one(sender, call.step.part, outcome)
         await fault_point("notifier.posted")
         settlement = self._settlement(lease, call, outcome)
 
@@ -208,11 +210,8 @@ class Worker:
                 took = (self._clock.now() - lease.entry.requested_at).total_seconds()
                 exemplar = telemetry.exemplar(lease.operation.traceparent)
                 metrics.reply_to_chat.labels(platform).observe(max(0.0, took), exemplar)
-            if recheck:
-                await self._remove_copies(lease, sender, call.step.part)
-        elif isinstance(outcome, Found):
-            for copy in outcome.copies:
-                await sender.remove(copy)
+        if recheck and isinstance(outcome, Posted | Found):
+            await self._insist(lambda: self._remove_copies(lease, sender, call.step.part))
 
     async def _ask(self, lease: Lease, sender: Sender, call: _Call) -> CallOutcome:
         """The platform call itself, timed and traced."""
@@ -257,8 +256,9 @@ class Worker:
                 return Settlement(Event.REFUSED, error)
             case Unreadable(error=error):
                 return Settlement(Event.LOST, error, parts_left=call.left)
-            case Absent():
-                return Settlement(Event.ABSENT)
+            case Absent():  # after a death it is posted at once, after a platform's trouble not faster than that
+                pause = self._retries.pause(lease.failures, 0.0) if lease.failures else 0.0
+                return Settlement(Event.ABSENT, due_in=pause or 0.0, failures=lease.failures)
             case Moved(channel=channel):
                 return Settlement(Event.POSTPONED, moved_to=channel)
             case Later(error=error, held_seconds=held):
@@ -304,7 +304,9 @@ class Worker:
             raise
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write what the platform has answered, which is known nowhere else, in spite of transient errors."""
+        """Write what the platform has answered, or remove a copy, which are known nowhere else, in spite of transient
+        errors.
+        """
         failures, until = 0, float("inf")
         while True:
             try:
@@ -330,20 +332,52 @@ class Worker:
         if recorded is not None and _same_message(recorded, key):
             await self._remove_copies(lease, sender, part)
         elif recorded is not None and not asked:
-            log.warning("copy_removed", part=part)
-            await sender.remove(key)
+            await self._surely_remove(sender, part, key)
 
     async def _remove_copies(self, lease: Lease, sender: Sender, part: int) -> None:
-        """All that reading back finds but the one that is recorded."""
+        """All that reading back finds but the one that is recorded. Raises Transient when that isn't sure yet."""
         target = Target(lease.entry.delivery_id, part, lease.channel, lease.place)
         recorded = await leases.part_key(self._database, lease.entry.delivery_id, part)
         found = await sender.find(target, lease.since.timestamp())
+        if isinstance(found, Later):
+            raise await _again(found)
         if recorded is None or not isinstance(found, Found):
             return
         for key in (found.key, *found.copies):
             if not _same_message(key, recorded):
+                await self._surely_remove(sender, part, key)
+
+    async def _surely_remove(self, sender: Sender, part: int, copy: MessageKey) -> None:
+        """Raises Transient while it may still be there."""
+        trouble = await self._remove(sender, part, copy)
+        if trouble is not None:
+            raise await _again(trouble)
+
+    async def _kept_one(self, sender: Sender, part: int, found: Found) -> Found | Later:
+        """What was found, once its copies are gone; until then the post stays in doubt and is read back again."""
+        for copy in found.copies:
+            trouble = await self._remove(sender, part, copy)
+            if trouble is not None:
+                return Later(trouble.error)
+        return found
+
+    async def _remove(self, sender: Sender, part: int, copy: MessageKey) -> Later | Doubtful | None:
+        """Remove a copy. None: it is gone, or never will be."""
+        match await sender.remove(copy):
+            case Later() | Doubtful() as trouble:
+                return trouble
+            case Refused(error=error):
+                log.error("copy_left", part=part, cause=error.code)
+            case Done():
                 log.warning("copy_removed", part=part)
-                await sender.remove(key)
+        return None
+
+
+async def _again(trouble: Later | Doubtful) -> Transient:
+    """The error to raise, once the platform's bucket is open again: for what is short enough to be waited for."""
+    if isinstance(trouble, Later) and trouble.held_seconds is not None:
+        await asyncio.sleep(min(trouble.held_seconds, WRITE_SECONDS))
+    return Transient(f"a copy may be left: {trouble.error.code}")
 
 
 def _without_call(lease: Lease, contents: Sequence[Content]) -> Settlement | None:

@@ -85,7 +85,8 @@ POSTING = "UPDATE operations SET posting = $3 WHERE instruction_id = $1 AND leas
 PART_KEY = "SELECT message_key FROM parts WHERE delivery_id = $1 AND part = $2"
 WAITING = f"""
 SELECT split_part(o.workspace, ':', 1) AS platform,
-       CASE WHEN o.state = 'queued' AND EXISTS (SELECT FROM ({pauses.SCOPES}) AS p WHERE p.scope IN ('*', {_CHANNEL}))
+       CASE WHEN (o.state = 'queued' OR o.due_at <= clock_timestamp())
+             AND EXISTS (SELECT FROM ({pauses.SCOPES}) AS p WHERE p.scope IN ('*', {_CHANNEL}))
             THEN 'paused' ELSE o.state END AS state,
        count(*) AS number, extract(epoch FROM clock_timestamp() - min(o.queued_at))::float8 AS age
   FROM {_OPERATIONS}
@@ -311,7 +312,7 @@ async def part_key(database: Database, delivery_id: str, part: int) -> MessageKe
 
 
 async def waiting(database: Database, partitions: Collection[int]) -> list[tuple[str, str, int, float]]:
-    """Platform, state, number and age in seconds of the oldest of what isn't finished; `paused` is queued behind a
-    pause.
+    """Platform, state, number and age in seconds of the oldest of what isn't finished; `paused` is what would go on but
+    for a pause.
     """
     return [tuple(row) for row in await database.pool.fetch(WAITING, list(partitions))]

@@ -14,6 +14,7 @@ from contracts.chat_receipts_v1 import DeliveryError
 from contracts.chat_replies_v1 import PostReply, ReplySource, ResendReply
 from contracts.keys import MessageKey, Platform, message_key
 from services.notifier import shared_limits
+from services.notifier.dispatch import SAMPLE_SECONDS, _Turn
 from services.notifier.outcomes import ChangeOutcome, Content, Later, Posted, PostOutcome, ReadOutcome, Sender, Target
 from services.notifier.shared_limits import Rate
 from tests.integration.notifier.conftest import BOT as OUR_BOT
@@ -171,3 +172,26 @@ async def test_a_fresh_conversation_does_not_wait_behind_an_hours_backlog(
     # Nor are those starved that wait longest: they have about half of all turns.
     longest = {f"old 0 {chat}" for chat in range(1, 1 + 40 * room)}
     assert len(longest & set(platform.posted)) >= 5
+
+
+async def test_a_backlog_that_takes_many_turns_is_no_stuck_loop(
+    desk: Desk, platform: Platformlike, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each turn finds something to send, so the loop never rests: it is alive, and says how much waits."""
+    clock = ManualClock(NOW)
+    dispatcher = desk.dispatcher({Platform.TELEGRAM: platform}, clock=clock)
+    ages: list[float] = []
+    looks: list[float] = []
+
+    async def slow_turn() -> _Turn:
+        ages.append(dispatcher.last_turn_age())
+        looks.append(dispatcher._sampled)
+        await clock.advance(SAMPLE_SECONDS)
+        if len(ages) == 20:
+            dispatcher.stop()
+        return _Turn(1, more=True, wait=0.0)
+
+    monkeypatch.setattr(dispatcher, "turn", slow_turn)
+    await dispatcher.run()
+    assert ages == [0.0] * 20
+    assert len(set(looks)) == 20

@@ -44,6 +44,28 @@ async def test_a_slack_post_without_an_answer_is_read_back_and_posted_once(
     assert desk.calls("conversations.replies") == ["ok"]
 
 
+async def test_a_post_that_stays_in_doubt_is_tried_again_ever_later(desk: Desk) -> None:
+    """Reading back says that it isn't there; that doesn't make the next try a first one."""
+    place = desk.slack_channel()
+    desk.slack.faults.add(Fault("chat.postMessage", "api_error", error="internal_error"))
+    post = desk.post(place, "once")
+
+    async def failures() -> int:
+        return await desk.database.pool.fetchval("SELECT failures FROM operations")
+
+    async with desk.dispatching():
+        await desk.give(post)
+
+        async def twice() -> bool:
+            return await failures() == 2
+
+        await eventually(twice)
+        desk.slack.faults.clear()
+        await desk.reaches(post, "post sent")
+    assert await failures() == 0
+    assert desk.slack_posts(place) == ["once"]
+
+
 async def test_a_post_in_a_dialog_is_read_back_from_its_history(desk: Desk) -> None:
     place = desk.slack_dialog()
     break_once(desk, "drop", effect=True)
@@ -99,9 +121,26 @@ async def test_a_doubt_about_a_platform_that_is_connected_no_more_stays_one(desk
     assert receipt.error.code == "not_connected"
 
 
-async def test_of_two_copies_the_later_is_deleted(desk: Desk) -> None:
+TROUBLES = {
+    "none": [],
+    "limit": [("rate_limit", {"retry_after": 1})],
+    "error": [("http_error", {"status": 502})],
+    "cut": [("drop", {"effect": True})],
+    "all": [("rate_limit", {"retry_after": 1}), ("api_error", {"error": "fatal_error"}), ("drop", {})],
+}
+"""What the first removals of a copy come to."""
+
+
+def trouble(desk: Desk, kind: str) -> None:
+    for fault, more in TROUBLES[kind]:
+        desk.slack.faults.add(Fault("chat.delete", fault, times=1, **more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", TROUBLES)
+async def test_of_two_copies_the_later_is_deleted(desk: Desk, kind: str) -> None:
     """A sender is stopped just before its request, is thought dead, and comes back when its post was made again."""
     place = desk.slack_channel()
+    trouble(desk, kind)
     post, following = desk.post(place, "once"), desk.post(place, "after it")
     stopped = Stopped(desk)
     async with desk.dispatching(senders={Platform.SLACK: stopped}) as first:
@@ -111,7 +150,7 @@ async def test_of_two_copies_the_later_is_deleted(desk: Desk) -> None:
         async with desk.dispatching():
             await desk.reaches(post, "post sent")
             stopped.go_on.set()
-            await eventually(lambda: desk.calls("chat.delete") == ["ok"])
+            await eventually(lambda: desk.slack_posts(place) == ["once"] and desk.calls("chat.delete")[-1:] == ["ok"])
             await desk.give(following)
             receipt = await desk.reaches(following, "post sent")
     assert desk.slack_posts(place) == ["once", "after it"]
@@ -119,8 +158,10 @@ async def test_of_two_copies_the_later_is_deleted(desk: Desk) -> None:
     assert keys[0] < receipt.message_keys[0]
 
 
-async def test_two_copies_found_by_reading_back_become_one(desk: Desk) -> None:
+@pytest.mark.parametrize("kind", TROUBLES)
+async def test_two_copies_found_by_reading_back_become_one_before_the_reply_is_sent(desk: Desk, kind: str) -> None:
     place = desk.slack_channel()
+    trouble(desk, kind)
     post = desk.post(place, "once")
     dying = Dying(desk, posts=True, copies=2)
     async with desk.dispatching(senders={Platform.SLACK: dying}):
@@ -130,7 +171,7 @@ async def test_two_copies_found_by_reading_back_become_one(desk: Desk) -> None:
     first = desk.slack_keys(place)[0]
     async with desk.dispatching():
         receipt = await desk.reaches(post, "post sent")
-        await eventually(lambda: desk.slack_posts(place) == ["once"])
+        assert desk.slack_posts(place) == ["once"]
     assert receipt.message_keys == (first,)
     assert desk.slack_keys(place) == [first]
 

@@ -8,10 +8,11 @@ import asyncpg
 import pytest
 
 from chassis.database import Database
+from contracts.keys import Platform
 from sandbox.slack.faults import Fault
 from services.notifier import pauses
 from services.notifier.ledger import leases
-from tests.integration.notifier.conftest import Desk, eventually
+from tests.integration.notifier.conftest import Desk, Dying, eventually
 
 
 async def test_a_burst_stays_inside_the_platforms_limits(desk: Desk) -> None:
@@ -110,6 +111,28 @@ async def test_a_paused_channel_waits_and_others_do_not(desk: Desk) -> None:
             assert await pauses.resume(connection, quiet.channel.key)
             assert not await pauses.resume(connection, quiet.channel.key)
         await desk.reaches(paused, "post sent")
+
+
+async def test_a_doubt_that_a_pause_holds_back_counts_as_paused(desk: Desk) -> None:
+    """It is `sending`, and nobody may read back what became of it; somebody wants that."""
+    place = desk.slack_channel()
+    dying = Dying(desk, posts=True)
+    async with desk.dispatching(senders={Platform.SLACK: dying}):
+        post = desk.post(place)
+        await desk.give(post)
+        await dying.died.wait()
+    async with desk.database.transaction() as connection:
+        await pauses.pause(connection, pauses.EVERYTHING, reason="incident", by="lead")
+
+    async def counted() -> list[tuple[str, str, int]]:
+        return [row[:3] for row in await leases.waiting(desk.database, range(64))]
+
+    async def paused() -> bool:
+        return await counted() == [("slack", "paused", 1)]
+
+    assert await counted() == [("slack", "sending", 1)]  # its lease isn't over yet
+    await eventually(paused)
+    assert await desk.state(post) == "post sending"
 
 
 async def test_everything_can_be_paused(desk: Desk) -> None:
