@@ -339,6 +339,7 @@ class Consumer:
             raise Transient("positions are missing")
         self._seek(consumer, {tp: one.next_offset for tp, one in stored.items()})
         self._seek_all = False
+        self._oldest_in_hand = None  # what wasn't processed is taken again
 
     def _seek(self, consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
         for tp, offset in offsets.items():

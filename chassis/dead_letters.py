@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from aiokafka import TopicPartition
 
 from chassis.error_text import describe
-from chassis.errors import cause_of
+from chassis.errors import Fatal, cause_of
 from chassis.kafka import make_consumer
 from chassis.outbox import OutboxRow
 from chassis.records import RELEASE, Culprit, Header
@@ -71,6 +71,11 @@ class DeadLetter:
         return f"{self.consumer}:{self.origin_topic}:{self.origin_partition}:{self.origin_offset}"
 
 
+def is_dead(topic: str) -> bool:
+    """Whether dead letters are in it."""
+    return original_topic(topic) != topic
+
+
 def header_of(headers: Sequence[Header], name: str) -> str:
     """A header's text, empty where it is missing."""
     return next((content for key, content in headers if key == name and content), b"").decode(errors="replace")
@@ -92,8 +97,16 @@ def released(headers: Sequence[Header], consumer: str) -> tuple[int, int] | None
 
 
 def bury(culprit: Culprit, *, consumer: str, at: datetime, lane: int = 0, parks: bool = False) -> OutboxRow:
-    """The dead letter of a record. A value too large to be published with these headers is cut."""
+    """The dead letter of a record. A value too large to be published with these headers is cut.
+
+    Raises Fatal for a record of a dead topic: there is no topic for its dead letter.
+    """
     raw = culprit.raw
+    if is_dead(raw.topic):
+        raise Fatal(
+            f"{consumer} can't process the dead letter {raw.topic} partition {raw.partition} offset {raw.offset}, and a"
+            f" dead letter has no dead letters: {cause_of(culprit.error)}: {describe(culprit.error)}"
+        ) from culprit.error
     value = raw.value
     added = {
         "consumer": consumer,

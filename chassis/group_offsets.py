@@ -52,20 +52,24 @@ class GroupOffsets:
         self._consumer = consumer
         self._name = name
         self._positions: dict[TopicPartition, int] = {}
+        """Of what is assigned, and of nothing else."""
         self._stored: dict[TopicPartition, int] = {}
+        """What the group hasn't been told yet."""
         self._changed = asyncio.Event()
         self._waiting: dict[TopicPartition, Waiting] = {}
 
     def stored(self, offsets: dict[TopicPartition, int]) -> None:
-        """These positions are committed in the database. What is behind a former one is left out."""
+        """These positions are committed in the database. What is behind a former one is left out.
+
+        A batch in hand may outlast its assignment: of a partition that is gone the group is told when it comes back.
+        """
         ahead = {tp: offset for tp, offset in offsets.items() if offset >= self._positions.get(tp, offset)}
         self._stored.update(ahead)
-        self._positions.update(ahead)
+        self._positions.update({tp: offset for tp, offset in ahead.items() if tp in self._positions})
         self._changed.set()
 
     def revoked(self) -> None:
         """Whoever owns the partitions now commits for them."""
-        self._stored.clear()
         for tp in self._positions:
             metrics.consumer_lag.remove(self._name, tp.topic, str(tp.partition))
         self._positions.clear()
@@ -73,8 +77,10 @@ class GroupOffsets:
         metrics.consumer_lag_seconds.labels(self._name).set(0)
 
     def assigned(self, offsets: dict[TopicPartition, int]) -> None:
-        """Where reading begins."""
+        """Where reading begins. What the group wasn't told of is as far as that by now: another may have gone on."""
         self._positions = dict(offsets)
+        self._stored = {tp: offsets[tp] for tp in self._stored if tp in offsets}
+        self._changed.set()
         self._waiting = {tp: Waiting() for tp in offsets}
         self._show_lag()
 
@@ -105,7 +111,8 @@ class GroupOffsets:
             log.info("group_offsets_not_committed", error="Kafka doesn't answer")
 
     async def _commit(self) -> None:
-        offsets = {tp: offset for tp, offset in self._stored.items() if tp in self._consumer.assignment()}
+        assigned = self._consumer.assignment() & self._positions.keys()
+        offsets = {tp: offset for tp, offset in self._stored.items() if tp in assigned}
         if not offsets:
             return
         try:

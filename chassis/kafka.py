@@ -76,9 +76,20 @@ def connection_options(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
+class _Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
+    """Closes what a start that fails has opened."""
+
+    async def start(self) -> None:
+        try:
+            await super().start()
+        except BaseException:
+            await self.stop()
+            raise
+
+
 def make_producer(settings: KafkaSettings, *, linger_ms: int = 0) -> AIOKafkaProducer:
     """acks=all and idempotent: what it acknowledges is kept, in the order it was given. Not started yet."""
-    return AIOKafkaProducer(
+    return _Producer(
         **connection_options(settings),
         acks="all",
         enable_idempotence=True,

@@ -13,6 +13,9 @@
 
     raise SystemExit(run_process("router", run_router, load(RouterSettings)))
 
+What a start needs may be away for a while: after a transient error everything is taken down and set up anew, so a
+bootstrap function may run several times.
+
 The order of the end (docs/configuration.md, "How a process ends"): readiness says no; components are stopped one after
 another, the last spawned first, so spawn what others lean on first; what isn't done after DRAIN_SECONDS is cancelled;
 what was deferred is closed, the last first; probes close; spans are sent. A component that fails, or that ends though
@@ -35,6 +38,8 @@ from typing import Any, Generic, NoReturn, TypeVar
 import uvloop
 
 from chassis import faults, logs, metrics, pid_file, telemetry
+from chassis.error_text import describe
+from chassis.errors import Fate, fate_of
 from chassis.http import HttpServer
 from chassis.probes import Check, Probes
 from chassis.settings import ProcessSettings
@@ -44,6 +49,9 @@ EXIT_FAILED = 1
 EXIT_DRAIN = 3
 """The work in hand wasn't finished within DRAIN_SECONDS. (2 is a refused configuration.)"""
 
+START_SECONDS = 300.0
+"""For so long a start waits for Kafka and PostgreSQL; a supervisor's pauses between restarts grow."""
+START_PAUSE_SECONDS = 3.0
 CANCEL_SECONDS = 2.0
 CLOSE_SECONDS = 5.0
 FLUSH_SECONDS = 3.0
@@ -80,6 +88,7 @@ class ProcessContext(Generic[S]):
         self._resources = AsyncExitStack()
         self._hurry = asyncio.Event()
         self._failed = False
+        self._starting_anew = False
 
     def spawn(
         self, name: str, coro: Coroutine[Any, Any, T], *, stop: Callable[[], None] | None = None, once: bool = False
@@ -117,7 +126,7 @@ class ProcessContext(Generic[S]):
 
     def _ended(self, name: str, task: asyncio.Task[Any], *, once: bool) -> None:
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        asked = self.stop.is_set()
+        asked = self.stop.is_set() or self._starting_anew
         if isinstance(error, asyncio.CancelledError) and asked:
             return
         if error is None:
@@ -138,7 +147,24 @@ class ProcessContext(Generic[S]):
             self.stop.set()
 
     async def _set_up(self, main: Callable[[ProcessContext[S]], Awaitable[None]]) -> None:
-        """Run the bootstrap function; a stop meanwhile cancels it."""
+        """Run the bootstrap function, anew after a transient error; a stop meanwhile ends it."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self.stop.is_set() and (error := await self._try(main)) is not None:
+            if fate_of(error) is not Fate.TRANSIENT or time.monotonic() >= deadline or not await self._take_down():
+                self._failed = True
+                self.stop.set()
+                log.error("start_failed", exc_info=error)
+                return
+            self.probes.waits_for = describe(error)
+            log.warning("start_waits", error=describe(error), pause_seconds=START_PAUSE_SECONDS)
+            try:
+                async with asyncio.timeout(START_PAUSE_SECONDS):
+                    await self.stop.wait()
+            except TimeoutError:
+                pass
+
+    async def _try(self, main: Callable[[ProcessContext[S]], Awaitable[None]]) -> Exception | None:
+        """Run the bootstrap function once; what it raised. A stop meanwhile cancels it."""
         setting_up = asyncio.ensure_future(main(self))
         stopping = asyncio.create_task(self.stop.wait())
         try:
@@ -148,13 +174,24 @@ class ProcessContext(Generic[S]):
         if not setting_up.done():
             setting_up.cancel()
             await asyncio.wait({setting_up}, timeout=CANCEL_SECONDS)
-            return
+            return None
         try:
             setting_up.result()
-        except Exception as error:
-            self._failed = True
-            self.stop.set()
-            log.error("start_failed", exc_info=error)  # noqa: TRY400  exc_info is given
+        except Exception as error:  # noqa: BLE001 - its fate is the caller's to decide
+            return error
+        return None
+
+    async def _take_down(self) -> bool:
+        """End and close what a start that failed has set up. False when some of it doesn't end."""
+        self._starting_anew = True
+        await self._drain()
+        if await _finish([component.task for component in self._components]):
+            return False
+        self._components.clear()
+        await self._close()
+        self.probes.forget()
+        self._starting_anew = False
+        return True
 
     async def _drain(self) -> bool:
         """Stop the components, the last spawned first. False when some had to be cancelled."""

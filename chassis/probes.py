@@ -39,6 +39,8 @@ class Probes:
         self._checks: dict[str, Check] = {}
         self._check_seconds = check_seconds
         self.state: Literal["starting", "running", "stopping"] = "running"
+        self.waits_for: str | None = None
+        """What keeps the process from starting."""
 
     def add_liveness(self, name: str, age: Callable[[], float], limit: float) -> None:
         """Watch a loop: not live when `age()` (seconds since its last turn) exceeds `limit`."""
@@ -49,6 +51,14 @@ class Probes:
     def add_readiness(self, name: str, check: Check) -> None:
         """Ask `check` whenever somebody asks for readiness."""
         self._checks[name] = check
+
+    def forget(self) -> None:
+        """Nothing is watched any more: the process is set up anew."""
+        for name in self._loops:
+            metrics.loop_limit.remove(name)
+            metrics.loop_age.remove(name)
+        self._loops.clear()
+        self._checks.clear()
 
     def stuck(self) -> dict[str, str]:
         """The loops that are not live, and why."""
@@ -66,7 +76,8 @@ class Probes:
     async def unready(self) -> dict[str, str]:
         """The checks that say no, and why. All are asked at once."""
         if self.state != "running":
-            return {"process": self.state}
+            waits = self.state == "starting" and self.waits_for is not None
+            return {"process": f"{self.state}, waits: {self.waits_for}" if waits else self.state}
         reasons = await asyncio.gather(*(self._ask(check) for check in self._checks.values()))
         return {name: reason for name, reason in zip(self._checks, reasons, strict=True) if reason is not None}
 

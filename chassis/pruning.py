@@ -17,6 +17,7 @@ from chassis.database import Database
 from chassis.error_text import describe
 from chassis.errors import Fate, fate_of
 from chassis.logs import get_logger
+from chassis.published import PUBLISHED
 
 PORTION = 1000
 TURN_SECONDS = 600.0
@@ -55,12 +56,18 @@ DELETE FROM {table} WHERE ctid = ANY (ARRAY(
 def leftovers(consumers: Mapping[str, Sequence[str]]) -> list[Rule]:
     """For the chassis' own tables: what consumers, given with their topics, left behind and nobody moves any more.
 
-    A position that is still read stays, however long its partition is idle.
+    A position that is still read stays, however long its partition is idle. So does what a person has accepted of the
+    service's own topics: what is compacted stays in the log for good.
     """
     read = [(consumer, topic) for consumer, topics in consumers.items() for topic in topics]
     known = ", ".join(f"({_quoted(consumer)}, {_quoted(topic)})" for consumer, topic in read)
     return [
-        by_age("positions", "updated_at", REPEATABLE, only=f"(consumer, topic) NOT IN ({known})"),
+        by_age(
+            "positions",
+            "updated_at",
+            REPEATABLE,
+            only=f"consumer <> {_quoted(PUBLISHED)} AND (consumer, topic) NOT IN ({known})",
+        ),
         by_age("attempts", "updated_at", REPEATABLE),
         by_age("dead_letter_shares", "updated_at", REPEATABLE),
     ]

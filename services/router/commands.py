@@ -1,6 +1,7 @@
 """Decisions rendered as the records that carry them out. Pure: the same decisions give the same records and ids.
 
-A command's id comes from its event's; a change that came early keeps its own event's id, times and trace.
+A command's id comes from its event's; a change that came early keeps its own event's id, times and trace. A message
+placed as context has an id that no other decision about it had: it may have been answered when it came.
 """
 
 from collections.abc import Iterator, Sequence
@@ -108,9 +109,10 @@ class _Render:
         """Most of what the router writes: one call of the validator for the whole nest takes half the time of five."""
         event, origin, address, opening = self._event, self._origin, placed.address, placed.open
         assert isinstance(event, MessagePosted)  # noqa: S101 - only posts are placed
+        source = f"{self._event_id}:context" if placed.context else self._event_id
         return PlaceMessage.model_validate(
             {
-                "command_id": self._next_id(self._event_id),
+                "command_id": self._next_id(source),
                 "event_id": self._event_id,
                 "decided": {
                     "partition": origin.partition,

@@ -42,8 +42,9 @@ NOTHING_CAME_OF_IT = Ignore("restored", "it was decided before the database was 
 def taken(event: ChatEvent, commands: Sequence[TicketCommand], view: View) -> list[Decision]:
     """The decisions behind an event's commands, in their order. Without commands it isn't for this function."""
     decisions = [one for command in commands for one in _decision(event, command, view)]
-    if isinstance(event, MessagePosted) and _aloud(event):
-        place = next((one.address.key for one in decisions if isinstance(one, PlacePost)), None)
+    placed = next((one for one in decisions if isinstance(one, PlacePost)), None)
+    if isinstance(event, MessagePosted) and _aloud(event) and (placed is None or not placed.context):
+        place = None if placed is None else placed.address.key
         decisions.append(Speak(event.channel.key, event.backfilled, event.author.key, event.occurred_at, place))
     return decisions
 

@@ -39,8 +39,8 @@ def decide(event: ChatEvent, view: View, policy: ReadyPolicy) -> list[Decision]:
 def decide_once(event: ChatEvent, view: View, policy: ReadyPolicy) -> list[Decision] | None:
     """None when the event was decided before: another arrival of it changes nothing.
 
-    One exception: a post that was ignored when it came may come again from a thread's history, because a conversation
-    has begun there since. It is then decided anew, as that conversation's context.
+    One exception: a post that is in no conversation, as it was ignored or answered without a ticket when it came, may
+    come again from a thread's history. One has begun there since, and the post is decided anew, as its context.
     """
     if view.rule_of(event.record_id) is None:
         return decide(event, view, policy)

@@ -94,14 +94,22 @@ async def _aliases(connection: Connection) -> Aliases:
 
 
 async def store_staff(connection: Connection, records: Sequence[Record]) -> None:
-    """The last record of an identity counts; a tombstone makes it a customer's."""
-    latest = {(record.key or b"").decode(): record for record in records}
-    gone = [key for key, record in latest.items() if record.envelope is None]
-    staff = [
-        record.envelope.data
-        for record in latest.values()
-        if record.envelope is not None and isinstance(record.envelope.data, StaffIdentity)
-    ]
+    """The highest version of an identity counts, wherever a duplicate of an older one stands.
+
+    A tombstone makes the identity a customer's, until a record behind it.
+    """
+    latest: dict[str, StaffIdentity | None] = {}
+    gone: list[str] = []
+    for record in records:
+        key = (record.key or b"").decode()
+        if record.envelope is None:
+            gone.append(key)
+            latest[key] = None
+        elif isinstance(one := record.envelope.data, StaffIdentity):
+            known = latest.get(key)
+            if known is None or one.version >= known.version:
+                latest[key] = one
+    staff = [one for one in latest.values() if one is not None]
     if gone:
         await connection.execute(_DROP_STAFF, gone)
     if staff:
@@ -131,11 +139,13 @@ async def store_policy(connection: Connection, records: Sequence[Record]) -> Non
 
 
 async def store_names(connection: Connection, records: Sequence[Record]) -> None:
-    """Channels' names, which Slack's messages don't tell and the policy's patterns may ask for."""
+    """Channels' names, which Slack's messages don't tell and the policy's patterns may ask for. The latest counts."""
     profiles: dict[str, ChannelProfile] = {}
     for record in records:
-        if record.envelope is not None and isinstance(record.envelope.data, ChannelProfile):
-            profiles[record.envelope.data.channel_key] = record.envelope.data
+        if record.envelope is not None and isinstance(one := record.envelope.data, ChannelProfile):
+            known = profiles.get(one.channel_key)
+            if known is None or one.updated_at >= known.updated_at:
+                profiles[one.channel_key] = one
     if profiles:
         await connection.execute(
             _STORE_NAMES,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from chassis import lifecycle
+from chassis.errors import Fatal
 from chassis.lifecycle import ProcessContext, run_process
 from chassis.settings import ProcessSettings, load
 
@@ -70,6 +72,30 @@ async def returning(process: Context) -> None:
 
 async def failing_start(process: Context) -> None:
     spawn_workers(process)
+    raise Fatal("the database was set back")
+
+
+async def early_start(process: Context) -> None:
+    """At the first attempt the broker is away, when a part of the process lives already."""
+    lifecycle.START_PAUSE_SECONDS = 0.01
+    spawn_workers(process)
+    process.spawn("comparing", asyncio.Event().wait())
+    if process.probes.waits_for is None:
+        process.add_liveness("left", lambda: 1000.0, 1)
+        process.add_readiness("left", lambda: False)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+
+async def waiting_start(process: Context) -> None:
+    lifecycle.START_PAUSE_SECONDS = 3600
+    spawn_workers(process)
+    process.add_liveness("left", lambda: 1000.0, 1)
+    raise ConnectionRefusedError(111, "Connection refused")
+
+
+async def vain_start(process: Context) -> None:
+    """The story's process waits for nothing."""
+    spawn_workers(process)
     raise ConnectionRefusedError(111, "Connection refused")
 
 
@@ -116,8 +142,23 @@ async def bare(process: Context) -> None:
 
 STORIES = {
     story.__name__: story
-    for story in (orderly, crashing, returning, failing_start, slow_start, never_finishing, deaf, stopping_itself, bare)
+    for story in (
+        orderly,
+        crashing,
+        returning,
+        failing_start,
+        early_start,
+        waiting_start,
+        vain_start,
+        slow_start,
+        never_finishing,
+        deaf,
+        stopping_itself,
+        bare,
+    )
 }
 
 if __name__ == "__main__":
+    if sys.argv[1] == "vain_start":
+        lifecycle.START_SECONDS = 0
     raise SystemExit(run_process("router", STORIES[sys.argv[1]], load(ProcessSettings)))

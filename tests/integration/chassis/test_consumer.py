@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
+from chassis import metrics
 from chassis.batches import Outcome
 from chassis.consumer import Record
 from chassis.database import Connection
@@ -25,6 +26,11 @@ from tests.unit.chassis.examples import encoded_read_thread
 
 def numbers(count: int, start: int = 0) -> list[bytes]:
     return [str(number).encode() for number in range(start, start + count)]
+
+
+def oldest_age(consumer: str) -> float:
+    name = "okno_consumer_oldest_event_age_seconds"
+    return metrics.REGISTRY.get_sample_value(name, {"consumer": consumer}) or 0.0
 
 
 async def dead_letters(world: World) -> list[Any]:
@@ -85,10 +91,12 @@ async def test_after_commit_follows_each_commit_and_comes_before_the_next_batch(
 
 async def test_what_follows_a_commit_is_repeated_until_it_works(world: World) -> None:
     calls = 0
+    ages: list[float] = []
 
     async def after(_: Outcome | None) -> None:
         nonlocal calls
         calls += 1
+        ages.append(oldest_age(world.consumer))
         if calls < 3:
             raise Transient("Kafka is away")
 
@@ -101,6 +109,8 @@ async def test_what_follows_a_commit_is_repeated_until_it_works(world: World) ->
 
         await eventually(repeated)
     assert await world.seen() == numbers(3)
+    assert ages[0] > 0
+    assert ages[1:] == [0, 0], "all is processed: nothing is in hand that grows old"
 
 
 @pytest.mark.parametrize("meanwhile", [1, 3], ids=["a part of the batch", "all of it"])

@@ -158,6 +158,41 @@ async def test_a_failed_start_closes_what_was_opened(start: Start) -> None:
     assert running.said[-2:] == ["producer closed", "database closed"]
 
 
+async def test_a_start_that_finds_its_servers_away_is_repeated_from_the_ground(start: Start) -> None:
+    running = await start("early_start")
+    url = (await running.until("starting"))["probes"]
+    assert "Connection refused" in (await running.until("start_waits"))["error"]
+    assert running.said[-2:] == ["producer closed", "database closed"]
+    assert (await running.until("started"))["components"] == ["relay", "consumer", "comparing"]
+    async with httpx.AsyncClient(base_url=url) as client:
+        assert (await client.get("/livez")).status_code == 200, "nothing is left of the first attempt"
+        assert (await client.get("/readyz")).status_code == 200
+    running.process.terminate()
+    assert await running.end() == 0
+    assert running.messages() == ["starting", "start_waits", "started", "signal", "stopped"]
+
+
+async def test_a_process_that_waits_for_its_start_is_live_says_why_and_can_be_stopped(start: Start) -> None:
+    running = await start("waiting_start")
+    url = (await running.until("starting"))["probes"]
+    await running.until("start_waits")
+    async with httpx.AsyncClient(base_url=url) as client:
+        assert (await client.get("/livez")).status_code == 200
+        answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert "Connection refused" in answer.json()["problems"]["process"]
+    running.process.terminate()
+    assert await running.end() == 0
+    assert running.messages() == ["starting", "start_waits", "signal", "stopped"]
+
+
+async def test_a_start_waits_for_a_bounded_time(start: Start) -> None:
+    running = await start("vain_start")
+    assert await running.end() == 1
+    assert "start_failed" in running.messages()
+    assert running.said[-2:] == ["producer closed", "database closed"]
+
+
 async def test_work_that_does_not_finish_is_cancelled_after_the_drain(start: Start) -> None:
     running = await start("never_finishing", DRAIN_SECONDS="0.05")
     await running.until("started")

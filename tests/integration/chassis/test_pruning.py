@@ -9,7 +9,7 @@ import pytest
 
 from chassis.clock import ManualClock
 from chassis.database import Database
-from chassis.pruning import Pruner, Rule, by_age
+from chassis.pruning import REPEATABLE, Pruner, Rule, by_age, leftovers
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -88,3 +88,16 @@ async def test_a_stopped_pruner_begins_nothing_new(things: Database) -> None:
     async with asyncio.timeout(5):
         await one.run()
     assert len(await left(things)) == 25
+
+
+async def test_positions_that_are_read_or_were_accepted_stay(database: Database) -> None:
+    """A compacted topic keeps the records that a person has accepted: without the row the service refuses again."""
+    rows = [("app", "read"), ("app", "left"), ("gone", "read"), ("published", "desk.staff.v1")]
+    await database.pool.executemany(
+        "INSERT INTO positions (consumer, topic, partition, next_offset, cluster_id, updated_at)"
+        " VALUES ($1, $2, 0, 7, 'c', $3)",
+        [(*row, NOW - REPEATABLE - DAY) for row in rows],
+    )
+    await Pruner(database, leftovers({"app": ["read"]}), clock=ManualClock(NOW)).prune()
+    left = await database.pool.fetch("SELECT consumer, topic FROM positions ORDER BY consumer")
+    assert [tuple(row) for row in left] == [("app", "read"), ("published", "desk.staff.v1")]

@@ -62,6 +62,11 @@ class RouterProcess:
             self._process.kill()
             await self._process.wait()
 
+    async def until_logged(self, text: str) -> None:
+        async with asyncio.timeout(60):
+            while text not in self.log.read_text():
+                await asyncio.sleep(0.02)
+
     def reached(self, point: str) -> bool:
         """Whether the fault point acted."""
         return (self.folder / f"{point}.reached").exists()

@@ -10,6 +10,8 @@ import pytest
 from contracts.base import RecordModel
 from contracts.chat_events_v1 import ChatEvent
 from contracts.ticket_commands_v1 import TicketCommand
+from sandbox.stack.kafka.server import EmbeddedKafka
+from sandbox.stack.postgres.server import EmbeddedPostgres
 from tests.integration.router.conftest import RouterBench
 from tests.integration.router.processes import RouterProcess
 from tests.unit.router.makers import ALICE, BOB, COURSE, DIALOG, edit, post, renamed
@@ -159,3 +161,23 @@ async def test_observing_decides_and_publishes_nothing(bench: RouterBench, proce
     assert len(await bench.rules()) == len(events)
     for topic in (COMMANDS, "chat.replies.v1", "chat.requests.v1"):
         assert await bench.published(topic) == []
+
+
+async def test_a_router_that_starts_while_its_servers_are_away_waits_for_them(
+    bench: RouterBench, process: MakeProcess, kafka: EmbeddedKafka, postgres: EmbeddedPostgres
+) -> None:
+    await bench.send(post(ALICE, 0))
+    await postgres.stop()
+    await kafka.stop()
+    router = await process().start()
+    await router.until_logged("start_waits")
+    await postgres.start()
+    await router.until_logged("KafkaConnectionError")
+    await kafka.start()
+    await bench.settled()
+    assert await router.stop() == 0
+    assert in_effect(await bench.published_by_partition(COMMANDS)) == expected([post(ALICE, 0)])
+    log = router.log.read_text()
+    assert "start_failed" not in log
+    assert "Unclosed" not in log
+    assert "never retrieved" not in log

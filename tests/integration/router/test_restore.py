@@ -61,7 +61,7 @@ BLIND = {
 }
 KNOWN_BETTER = ["decisions.rule: 'reaction', not 'early_reaction'"]
 """A reaction that waited for its receipt has its command by now."""
-RENAMED = renamed(COURSE, "slack:C99")
+RENAMED, OTHER = renamed(COURSE, "slack:C99"), renamed(COURSE, "slack:C55")
 
 
 @asynccontextmanager
@@ -119,6 +119,11 @@ async def work_since(bench: RouterBench) -> None:
         edit(late, 1505, "the edit"), late, post(ALICE, 1600, "topic", FORUM, thread="7"),
         post(ALICE, 1610, "/close", DIALOG), post(BOB, 1620, "again", DIALOG), react(first, 1630),
         edit(post(BOB, 1700), 1705, "its message never comes"),
+    )  # fmt: skip
+    # A question that is answered without a ticket, and comes again as the context of the one that follows.
+    await bench.send(
+        post(ALICE, 1800, "price?", OTHER), post(ALICE, 1810, "and yours?", OTHER, thread=1800),
+        post(ALICE, 1800, "price?", OTHER, backfilled=True),
     )  # fmt: skip
     # A post of ours in a plain group: a reaction waits for its receipt, and a reply follows it.
     ours = post(OURS, 2000, "we look at it", GROUP)

@@ -11,6 +11,7 @@ import pytest
 
 from chassis.database import Database
 from chassis.migrations import migrate
+from chassis.records import Record
 from contracts import ids
 from contracts.base import RecordModel
 from contracts.chat import Author, Channel
@@ -239,6 +240,35 @@ async def test_a_late_word_on_a_former_agent_changes_nothing(router: Router) -> 
     (sent,) = await router.take(post(MENTOR, 60, thread=0))
     assert isinstance(sent, PlaceMessage)
     assert sent.message.agent_id == "agt_other"
+
+
+async def test_a_late_duplicate_in_the_same_batch_undoes_nothing(router: Router) -> None:
+    """A relay that lost its lease published it late: the log holds v1, v2, v1."""
+    unnamed = COURSE.model_copy(update={"name": None})
+    older, newer = (
+        ChannelProfile(channel_key=unnamed.key, name=name, updated_at=at(seconds))
+        for name, seconds in (("lobby", 0), ("course-rust", 60))
+    )
+    rules = published(1, overrides=[{"match": {"name": "course-*"}, "queue": "studies"}])
+    await router.take(rules, older, newer, older)
+    placed = await router.place(post(ALICE, 0, channel=unnamed))
+    assert placed.open is not None
+    assert placed.open.queue == "studies"
+    await router.take(staff(MENTOR), staff(MENTOR, version=2, agent="agt_other"), staff(MENTOR))
+    (sent,) = await router.take(post(MENTOR, 60, thread=0, channel=unnamed))
+    assert isinstance(sent, PlaceMessage)
+    assert sent.message.agent_id == "agt_other"
+
+
+async def test_a_tombstone_in_the_same_batch_ends_what_stood_before_it(router: Router) -> None:
+    await router.take(QUESTION)
+    gone = Record("desk.staff.v1", 0, 1, 0, MENTOR.key.encode(), None, (), None)
+    batch = [router.record(staff(MENTOR, version=2), 0), gone, router.record(staff(BOB), 0), gone]
+    batch += [router.record(staff(BOB, active=False, version=2), 0)]
+    async with router.database.transaction() as connection:
+        await router.worker.handle(batch, connection)
+    assert await router.rule(post(MENTOR, 60, thread=0)) == "append_thread"
+    assert await router.rule(post(BOB, 70, thread=0)) == "append_thread"
 
 
 async def test_a_policy_takes_effect_and_an_older_one_does_not(router: Router) -> None:

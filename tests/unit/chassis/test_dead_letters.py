@@ -1,10 +1,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from aiokafka import ConsumerRecord
 
 from chassis.dead_letters import FIRST, bury, parse
-from chassis.errors import Poison
+from chassis.errors import Fatal, Poison
 from chassis.records import Culprit
 from contracts.topics import TOPIC_MAX_MESSAGE_BYTES
 
@@ -50,6 +51,15 @@ def test_a_replayed_record_that_dies_again_has_one_set_of_causes() -> None:
     found, row = letter(Culprit(raw(headers=headers), Poison("second")))
     assert found.cause == "second"
     assert [name for name, _ in row.headers].count("okno-dead-cause") == 1
+
+
+def test_a_dead_letter_has_no_dead_letter() -> None:
+    """It would stand on a topic that doesn't exist, and the relay behind it for ever."""
+    error = Poison("no_room", "nothing fits")
+    dead = ConsumerRecord("chat.events.v1.dead", 7, 42, 1, 0, b"slack:C1", b"x", None, 0, 0, ())
+    with pytest.raises(Fatal, match=r"chat\.events\.v1\.dead partition 7 offset 42.*no_room.*nothing fits") as raised:
+        bury(Culprit(dead, error), consumer="ticketing-dead-letters", at=AT)
+    assert raised.value.__cause__ is error
 
 
 def test_a_record_of_a_dead_topic_without_our_headers_is_still_readable() -> None:
