@@ -85,7 +85,7 @@ def unknown(shown: Shown, known: Known | None, since: datetime) -> list[Find]:
     finds = []
     for event in shown.events:
         if isinstance(event, MessagePosted):
-            if (known is None or known.content is None) and event.occurred_at >= since:
+            if (known is None or not known.posted) and event.occurred_at >= since:
                 finds.append(find(event))
         elif isinstance(event, MessageEdited):
             if known is None or known.content is None:
