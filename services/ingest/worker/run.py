@@ -18,11 +18,10 @@ from chassis.error_text import describe
 from chassis.errors import Fate, cause_of, fate_of
 from chassis.logs import get_logger
 from contracts.base import RecordModel
-from contracts.chat import Channel
 from contracts.chat_events_v1 import ChatEvent
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
 from services.ingest.telegram.calls import TelegramCalls, TelegramRefused
-from services.ingest.worker import heard, jobs, known, wishes
+from services.ingest.worker import heard, jobs, known, threads, wishes
 from services.ingest.worker.backfill import Backfill
 from services.ingest.worker.jobs import Job
 from services.ingest.worker.slack_reads import Gone, Later, SlackReads
@@ -154,7 +153,7 @@ class JobLoop:
             if job.kind in (wishes.GAP, wishes.HISTORY):
                 await self._read_history(job)
                 return
-            found = await self._fetch(job)
+            found, further = await self._fetch(job)
         except Exception as error:  # noqa: BLE001  an answer can break a parser too; `_failed` logs and counts it
             await self._failed(job, error)
             return
@@ -165,7 +164,7 @@ class JobLoop:
                 else:
                     row = outbox.row(record, source=SOURCE, time=datetime.now(UTC), traceparent=job.traceparent)
                     await outbox.add(connection, [row])
-            await jobs.done(connection, job)
+            await (jobs.done(connection, job) if further is None else jobs.go_on(connection, further))
 
     async def _read_history(self, job: Job) -> None:
         """Backfill writes its own transactions."""
@@ -173,24 +172,24 @@ class JobLoop:
             raise Later("SLACK_BOT_TOKEN is not set")
         await (self._backfill.gap(job) if job.kind == wishes.GAP else self._backfill.step(job))
 
-    async def _fetch(self, job: Job) -> Sequence[RecordModel]:
+    async def _fetch(self, job: Job) -> tuple[Sequence[RecordModel], Job | None]:
+        """What is to be published, and the job as it goes on where there is more to fetch."""
         if job.kind == wishes.ANSWER_BUTTON:
             if self._telegram is None:
                 raise Later("TELEGRAM_BOT_TOKEN is not set")
             await self._telegram.call("answerCallbackQuery", {"callback_query_id": job.payload["query_id"]})
-            return ()
+            return (), None
         if self._slack is None:
             raise Later("SLACK_BOT_TOKEN is not set")
         if job.kind == wishes.PERSON:
-            return [await self._slack.person(job.payload["key"])]
+            return [await self._slack.person(job.payload["key"])], None
         if job.kind == wishes.CHANNEL:
-            return [await self._slack.channel(job.payload["key"])]
-        channel = Channel.model_validate(job.payload["channel"])
-        return await self._slack.thread(channel, job.payload["thread"], datetime.fromisoformat(job.payload["before"]))
+            return [await self._slack.channel(job.payload["key"])], None
+        return await threads.read(self._slack, job)
 
     async def _failed(self, job: Job, error: Exception) -> None:
         seconds = error.seconds if isinstance(error, Later) else None
-        given_up = seconds is None and job.attempts >= jobs.ATTEMPTS and job.kind not in (wishes.GAP, wishes.HISTORY)
+        given_up = seconds is None and job.attempts >= jobs.ATTEMPTS and job.kind not in wishes.NOT_GIVEN_UP
         final = isinstance(error, Gone | TelegramRefused) or given_up
         if seconds is None:
             log.warning("job failed", kind=job.kind, attempts=job.attempts, given_up=final, error=describe(error))
