@@ -94,6 +94,7 @@ class JobLoop:
         self._woken = asyncio.Event()
 
     def last_turn_age(self) -> float:
+        """Seconds since a turn began or a job ended: several slow calls are no stuck loop."""
         return time.monotonic() - self._last_turn
 
     def wake(self) -> None:
@@ -133,7 +134,7 @@ class JobLoop:
                 await jobs.postpone(connection, job, 0)
             taken = await jobs.take(connection, AT_ONCE)
         self._unfinished = list(taken)
-        results = await asyncio.gather(*(self._run(job) for job in taken), return_exceptions=True)
+        results = await asyncio.gather(*(self._ended(job) for job in taken), return_exceptions=True)
         failed = [(job, result) for job, result in zip(taken, results, strict=True) if result is not None]
         self._unfinished = [job for job, _ in failed]
         for _, error in failed:
@@ -146,6 +147,12 @@ class JobLoop:
                 await self._woken.wait()
         except TimeoutError:
             pass
+
+    async def _ended(self, job: Job) -> None:
+        try:
+            await self._run(job)
+        finally:
+            self._last_turn = time.monotonic()
 
     async def _run(self, job: Job) -> None:
         """Never raises for what a platform answers: one job's trouble is not another's."""

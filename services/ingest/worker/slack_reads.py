@@ -5,6 +5,7 @@ sold outside the Marketplace: history and replies 1, with 15 messages a page). A
 `Retry-After` (seconds) is kept for the whole method: until it is over no call of that method is made.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from services.ingest.parsed import storable
 from services.ingest.slack.parse import person_profile
 
 PAGE = 200
+CALL_SECONDS = 20.0
+"""Longest call: a connection that hangs is a failed call, long before the worker's loop counts as stuck. slack_sdk sets
+no limit for a session that it is given, and aiohttp's own is five minutes.
+"""
 DEFAULT_RETRY_AFTER = 30.0
 """Seconds to wait after a 429 that doesn't say."""
 
@@ -130,7 +135,8 @@ class SlackReads:
         if held > 0:
             raise Later("rate limited", held)
         try:
-            answer = await self._client.api_call(method, params=_wire(arguments))
+            async with asyncio.timeout(CALL_SECONDS):
+                answer = await self._client.api_call(method, params=_wire(arguments))
             data: Any = answer.data
             return dict(storable(data))
         except SlackApiError as error:

@@ -1,5 +1,6 @@
 """The beginning of a thread is read page by page, for as long as jobs are kept: on a real PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -10,6 +11,7 @@ import pytest
 from chassis.database import Database
 from chassis.migrations import migrate
 from contracts.chat import Channel, ChannelType
+from contracts.chat_profiles_v1 import PersonProfile
 from contracts.chat_requests_v1 import ReadThread
 from contracts.keys import Platform, slack_channel
 from services.ingest.bootstrap import FOLDERS
@@ -97,6 +99,33 @@ async def test_after_a_limit_the_page_that_was_next_is_read(worker: Worker) -> N
     await worker.turns(Page([says(1950)], None))
     assert worker.slack.cursors == [None, "2", "2", "3", "3"]
     assert (await worker.waiting(), len(await worker.published())) == (0, 3)
+
+
+async def test_a_job_that_ends_counts_as_a_turn_while_others_are_under_way(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer together than the limit, none of them is stuck."""
+    others = asyncio.Event()
+
+    async def replies(*_: object) -> Page:
+        worker.loop._last_turn -= 100
+        return Page([], None)
+
+    async def person(_: str) -> PersonProfile:
+        await others.wait()
+        raise Gone("user_not_found")
+
+    monkeypatch.setattr(worker.slack, "replies", replies)
+    monkeypatch.setattr(worker.slack, "person", person, raising=False)
+    await worker.asked()
+    async with worker.database.transaction() as connection:
+        await jobs.add(connection, [jobs.Job("p", wishes.PERSON, {"key": "slack:U1"})])
+    turn = asyncio.create_task(worker.loop._turn())
+    async with asyncio.timeout(10):
+        while await worker.waiting() > 1 or worker.loop.last_turn_age() > 50:
+            await asyncio.sleep(0.01)
+        others.set()
+        assert await turn
 
 
 async def test_a_cursor_that_slack_has_forgotten_begins_the_thread_anew(worker: Worker) -> None:
