@@ -23,6 +23,8 @@ from services.ingest.catch_up import CatchUp
 from services.ingest.publish import Intake, Unavailable
 from services.ingest.slack.parse import parse
 from services.ingest.slack.receive import SlackWebhook
+from services.ingest.telegram.parse import Bot
+from services.ingest.telegram.parse import parse as parse_update
 from services.ingest.telegram.receive import TelegramWebhook
 from tests.spans import recorded
 
@@ -281,6 +283,40 @@ async def test_telegram_is_known_by_its_secret(producer: Producer, secret: str |
     webhook = TelegramWebhook(intake, 7700, "right")
     headers = {} if secret is None else {"x-telegram-bot-api-secret-token": secret}
     assert (await webhook(Request("POST", "/telegram/7700", headers, b'{"type": "x"}'))).status == status
+
+
+def telegram_post(text: str, *entities: dict[str, Any]) -> Request:
+    message = {"message_id": 1, "date": NOW, "chat": {"id": -5, "type": "group", "title": "Club"}, "from": {"id": 5}}
+    update = {"update_id": 1, "message": {**message, "text": text, "entities": entities}}
+    headers = {"x-telegram-bot-api-secret-token": "right"}
+    return Request("POST", "/telegram/7700", headers, json.dumps(update).encode())
+
+
+@pytest.mark.parametrize(
+    ("request_", "command", "mentions_us"),
+    [
+        (telegram_post("@okno_bot hi", {"type": "mention", "offset": 0, "length": 9}), None, True),
+        (telegram_post("/close@okno_bot", {"type": "bot_command", "offset": 0, "length": 15}), "close", False),
+        (telegram_post("/close@other_bot", {"type": "bot_command", "offset": 0, "length": 16}), None, False),
+    ],
+)
+async def test_what_names_a_bot_waits_at_telegram_until_our_own_name_is_known(
+    producer: Producer, request_: Request, command: str | None, mentions_us: bool
+) -> None:
+    """Everything else is taken: an unreachable Bot API stops no message."""
+    bot = Bot(7700)
+    intake = Intake(
+        producer, lambda update, at: parse_update(update, bot, at), platform="telegram", process="ingest-telegram"
+    )
+    webhook = TelegramWebhook(intake, 7700, "right")
+    assert (await webhook(request_)).status == 503
+    assert producer.sent == []
+    unnamed = telegram_post("/close", {"type": "bot_command", "offset": 0, "length": 6})
+    assert (await webhook(unnamed)).status == 200
+    bot.username = "okno_bot"
+    assert (await webhook(request_)).status == 200
+    event = json.loads(producer.sent[-1]["value"])
+    assert ((event.get("command") or {}).get("name"), event["mentions_us"]) == (command, mentions_us)
 
 
 @pytest.mark.parametrize("where", ["text", "files"])
