@@ -40,7 +40,7 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
     intake = Intake(producer, parse, platform="slack", process=process.kind, catch_up=catch_up)
     process.spawn("publishing", intake.watch())
     if settings.slack_transport == "http":
-        webhook = SlackWebhook(intake, *settings.signing_secrets)
+        webhook = SlackWebhook(intake, *settings.signing_secrets, catch_up=catch_up)
         process.serve_http(
             "webhook", WebhookApp(webhook, webhook.path), host=settings.http_host, port=settings.http_port
         )

@@ -55,10 +55,12 @@ class CatchUp:
         """Some way in is shut."""
         return bool(self._failing_since)
 
-    def fail(self, parts: Iterable[str]) -> None:
-        """An event can't be taken, or none can come: `parts` says which ways in are shut."""
+    def fail(self, parts: Iterable[str], *, since: float | None = None) -> None:
+        """An event can't be taken, or none can come: `parts` says which ways in are shut, `since` from when on if it is
+        not now.
+        """
         for part in parts:
-            self._failing_since.setdefault(part, self._now())
+            self._failing_since.setdefault(part, self._now() if since is None else since)
 
     def work(self, parts: Iterable[str]) -> None:
         """An event was taken, or the connection is up."""

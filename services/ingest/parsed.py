@@ -6,6 +6,10 @@ from typing import Any
 from contracts.base import RecordModel
 
 
+class NotYet(Exception):
+    """A payload can't be read rightly before something else is known: the platform has to send it again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """Records to publish in order, or none. `kind` names the payload for the counters, `known` says whether we know it.

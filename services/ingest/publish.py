@@ -31,7 +31,7 @@ from chassis.telemetry import EVENT_ID, start_span
 from contracts.codec import ContractError, Encoded, encode
 from contracts.topics import TOPICS, dead_topic, original_topic
 from services.ingest.catch_up import CatchUp
-from services.ingest.parsed import Parsed, storable
+from services.ingest.parsed import NotYet, Parsed, storable
 
 EVENTS_TOPIC = "chat.events.v1"
 PUBLISH_SECONDS = 2.0
@@ -68,7 +68,7 @@ log = get_logger(__name__)
 
 
 class Unavailable(Exception):
-    """Kafka didn't take the records in time. Answer 503; the platform sends again."""
+    """Kafka didn't take the records in time, or it is too early to read them. Answer 503; the platform sends again."""
 
 
 class ProducerStuck(Exception):
@@ -122,6 +122,8 @@ class Intake:
             if _UNSTORABLE.search(body):
                 payload = storable(payload)
             parsed = self._parse(payload, received_at)
+        except NotYet as error:
+            raise Unavailable(str(error)) from error
         except BROKEN as error:
             await self._keep_raw(body, payload, error, UNPARSABLE)
             return

@@ -23,19 +23,25 @@ from services.ingest.publish import Intake, TooLarge, Unavailable, raw
 
 WATCH_SECONDS = 1.0
 RECONNECT_SECONDS = 60.0
-"""slack_sdk reconnects by itself; when it hasn't for so long, the connection is made anew."""
+"""slack_sdk reconnects by itself; what hasn't come back for so long is given up, its client too: that one goes on with
+an address it has used, and Slack's are good for one socket."""
 log = get_logger(__name__)
 
 
 class SocketMode:
-    """One connection, which slack_sdk keeps open and renews when Slack asks for it."""
+    """One connection at a time, which slack_sdk keeps open and renews when Slack asks for it."""
 
     def __init__(self, intake: Intake, *, app_token: str, api_url: str, catch_up: CatchUp | None = None) -> None:
         self._intake = intake
         self._catch_up = catch_up
-        web = AsyncWebClient(base_url=api_url, retry_handlers=[])
-        self._client = SocketModeClient(app_token=app_token, web_client=web, trace_enabled=False)
-        self._client.socket_mode_request_listeners.append(self._listen)
+        self._app_token = app_token
+        self._web = AsyncWebClient(base_url=api_url, retry_handlers=[])
+        self._client = self._new_client()
+
+    def _new_client(self) -> SocketModeClient:
+        client = SocketModeClient(app_token=self._app_token, web_client=self._web, trace_enabled=False)
+        client.socket_mode_request_listeners.append(self._listen)
+        return client
 
     async def run(self) -> None:
         """Connect and watch, for ever: a laptop that slept goes on where it was. /readyz says when there is none."""
@@ -49,8 +55,12 @@ class SocketMode:
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _connect(self) -> bool:
+        """By a client of its own, which asks Slack for a new address. False when it takes too long."""
         try:
-            await self._client.connect()  # type: ignore[no-untyped-call]
+            async with asyncio.timeout(RECONNECT_SECONDS):
+                await self._client.close()  # type: ignore[no-untyped-call]
+                self._client = self._new_client()
+                await self._client.connect()  # type: ignore[no-untyped-call]
         except (SlackApiError, aiohttp.ClientError, TimeoutError) as error:
             log.warning("Socket Mode does not connect, trying again", error=describe(error))
             return False

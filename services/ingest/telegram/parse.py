@@ -13,7 +13,7 @@ from contracts.base import RecordModel
 from contracts.chat import Attachment, Author, Channel, ChannelType, Command
 from contracts.chat_events_v1 import ButtonPressed, ChannelMoved, MessageEdited, MessagePosted, ReactionChanged
 from contracts.keys import PersonKey, Platform
-from services.ingest.parsed import Parsed, clean
+from services.ingest.parsed import NotYet, Parsed, clean
 
 Json = dict[str, Any]
 
@@ -29,15 +29,23 @@ _GROUP_TYPES = {"group", "supergroup"}
 
 
 class Bot:
-    """Who we are for one bot: its id, and its user name without the at sign (lower case) where it is known."""
+    """Who we are for one bot: its id, and its user name without the at sign (lower case) once Telegram has told it."""
 
     def __init__(self, bot_id: int, username: str | None = None) -> None:
         self.id = bot_id
         self.username = username.lower() if username else None
 
+    def is_named(self, name: str) -> bool:
+        """Raises NotYet while our own name isn't known: what names a bot may name us."""
+        if self.username is None:
+            raise NotYet("Telegram hasn't told the bot's name yet")
+        return name.lower() == self.username
+
 
 def parse(update: Json, bot: Bot, received_at: datetime) -> Parsed:
-    """Raises KeyError, TypeError or ValueError for an update that breaks its own shape."""
+    """Raises KeyError, TypeError or ValueError for an update that breaks its own shape, NotYet for one that names a bot
+    while our own name isn't known.
+    """
     if "update_id" not in update:
         raise KeyError("update_id")
     kind = next((name for name in update if name != "update_id"), "empty")
@@ -236,7 +244,7 @@ def _command(message: Json, entities: list[tuple[Json, str]], bot: Bot) -> Comma
     for entity, covered in entities:
         if entity["type"] == "bot_command" and entity["offset"] == 0:
             name, _, addressee = covered[1:].partition("@")
-            if addressee and bot.username and addressee.lower() != bot.username:
+            if addressee and not bot.is_named(addressee):
                 return None
             arguments = _text(message)[len(covered) :].strip()
             return Command(name=name.lower(), arguments=clean(arguments))
@@ -252,7 +260,7 @@ def _mentions(entities: list[tuple[Json, str]]) -> tuple[PersonKey, ...]:
 
 def _mentions_us(message: Json, entities: list[tuple[Json, str]], bot: Bot) -> bool:
     replied = (message.get("reply_to_message") or {}).get("from") or {}
-    by_name = any(entity["type"] == "mention" and covered[1:].lower() == bot.username for entity, covered in entities)
+    by_name = any(entity["type"] == "mention" and bot.is_named(covered[1:]) for entity, covered in entities)
     return by_name or replied.get("id") == bot.id
 
 

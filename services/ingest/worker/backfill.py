@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 
 from chassis import metrics, outbox
 from chassis.database import Connection, Database
-from chassis.error_text import describe
 from chassis.faults import fault_point
 from chassis.logs import get_logger
 from chassis.telemetry import EVENT_ID, start_span
@@ -33,7 +32,6 @@ RETRIES_END = timedelta(minutes=10)
 clocks differ)."""
 TELEGRAM_KEEPS = timedelta(hours=24)
 PUBLISHED_AT_ONCE = 200
-_BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError)
 
 log = get_logger(__name__)
 
@@ -201,16 +199,8 @@ class Backfill:
         await fault_point("backfill.kept")
 
     async def _shown(self, reading: Reading, page: Page) -> list[Shown]:
-        """One odd message doesn't hide the others of its page."""
         envelope = await self._reads().envelope(reading.channel)
-        found = []
-        for message in page.messages:
-            try:
-                found.append(history.shown(message, envelope, reading.channel, datetime.now(UTC)))
-            except _BROKEN as error:
-                metrics.payloads_broken.labels("slack").inc()
-                log.warning("a message of a history can't be read", channel=reading.channel.key, error=describe(error))
-        return found
+        return history.readable(page.messages, envelope, reading.channel, datetime.now(UTC))
 
     async def _compare(self, connection: Connection, reading: Reading, found: Sequence[Shown]) -> None:
         seen = await known.shown(connection, reading.channel.key, [one.key for one in found], reading.number)

@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from chassis import metrics
+from chassis.error_text import describe
+from chassis.logs import get_logger
 from contracts import keys
 from contracts.chat import Channel
 from contracts.chat_events_v1 import MessageDeleted, MessageEdited, MessagePosted
 from contracts.keys import MessageKey
 from services.ingest.slack.parse import parse
 from services.ingest.worker.known import Known, content_of, is_ts, ordinal_at
+
+_BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError)
+log = get_logger(__name__)
 
 Json = dict[str, Any]
 MessageEvent: TypeAlias = MessagePosted | MessageEdited | MessageDeleted
@@ -78,6 +84,18 @@ def shown(message: Json, envelope: Json, channel: Channel, read_at: datetime) ->
     )
 
 
+def readable(messages: Iterable[Json], envelope: Json, channel: Channel, read_at: datetime) -> list[Shown]:
+    """One odd message doesn't hide the others of its page: it is logged and counted."""
+    found = []
+    for message in messages:
+        try:
+            found.append(shown(message, envelope, channel, read_at))
+        except _BROKEN as error:
+            metrics.payloads_broken.labels("slack").inc()
+            log.warning("a message of a history can't be read", channel=channel.key, error=describe(error))
+    return found
+
+
 def unknown(shown: Shown, known: Known | None, since: datetime) -> list[Find]:
     """What of it nobody has heard of: messages from before `since` that we never had stay what they are."""
     if known is not None and known.deleted:
@@ -85,7 +103,7 @@ def unknown(shown: Shown, known: Known | None, since: datetime) -> list[Find]:
     finds = []
     for event in shown.events:
         if isinstance(event, MessagePosted):
-            if (known is None or known.content is None) and event.occurred_at >= since:
+            if (known is None or not known.posted) and event.occurred_at >= since:
                 finds.append(find(event))
         elif isinstance(event, MessageEdited):
             if known is None or known.content is None:

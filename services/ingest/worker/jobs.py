@@ -28,7 +28,7 @@ RETURNING job_id, kind, payload, attempts, traceparent
 """
 DONE = "DELETE FROM jobs WHERE job_id = $1"
 POSTPONE = "UPDATE jobs SET due_at = now() + make_interval(secs => $2), attempts = attempts - $3 WHERE job_id = $1"
-GO_ON = "UPDATE jobs SET due_at = now(), attempts = 0 WHERE job_id = $1"
+GO_ON = "UPDATE jobs SET due_at = now(), attempts = 0, payload = $2::jsonb WHERE job_id = $1"
 FRESH = """
 SELECT key FROM profiles WHERE key = ANY($1::text[]) AND fetched_at > now() - make_interval(hours => $2)
 """
@@ -79,8 +79,8 @@ async def postpone(connection: Connection, job: Job, seconds: float | None = Non
 
 
 async def go_on(connection: Connection, job: Job) -> None:
-    """A step of the job is done, and there are more: due at once."""
-    await connection.execute(GO_ON, job.job_id)
+    """A step of the job is done, and there are more: due at once. Its payload says where."""
+    await connection.execute(GO_ON, job.job_id, orjson.dumps(job.payload).decode())
 
 
 async def fresh(connection: Connection, keys: Iterable[str], hours: int) -> set[str]:

@@ -19,14 +19,15 @@ _TS = re.compile(r"[0-9]{1,12}\.[0-9]{6}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 NOTE = """
-INSERT INTO messages AS m (channel_key, ordinal, thread, content, edited_at, deleted)
-SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::bool[])
+INSERT INTO messages AS m (channel_key, ordinal, thread, content, edited_at, deleted, posted)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::bool[], $7::bool[])
 ON CONFLICT (channel_key, ordinal) DO UPDATE SET
     thread = coalesce(m.thread, excluded.thread),
     content = CASE WHEN m.content IS NULL OR excluded.edited_at >= coalesce(m.edited_at, '-infinity')
                    THEN coalesce(excluded.content, m.content) ELSE m.content END,
     edited_at = greatest(m.edited_at, excluded.edited_at),
-    deleted = m.deleted OR excluded.deleted
+    deleted = m.deleted OR excluded.deleted,
+    posted = coalesce(m.posted, m.content IS NOT NULL) OR excluded.posted
 """
 MOVED = """
 UPDATE messages m SET channel_key = $2 WHERE channel_key = $1
@@ -37,7 +38,7 @@ SHOWN = """
 INSERT INTO messages AS m (channel_key, ordinal, shown_in)
 SELECT $1, ordinal, $3 FROM unnest($2::bigint[]) AS o(ordinal)
 ON CONFLICT (channel_key, ordinal) DO UPDATE SET shown_in = excluded.shown_in
-RETURNING ordinal, content, edited_at, deleted
+RETURNING ordinal, content, edited_at, deleted, coalesce(posted, content IS NOT NULL) AS posted
 """
 NOT_SHOWN = """
 SELECT ordinal FROM messages
@@ -53,13 +54,17 @@ IS_DELETED = "SELECT deleted FROM messages WHERE channel_key = $1 AND ordinal = 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`content` is the hash of the latest text and files, None where only a deletion is known."""
+    """`content` is the hash of the latest text and files, None where only a deletion is known.
+
+    `posted`: the post itself was heard. An edit alone brings content too, and its post may have been missed.
+    """
 
     key: MessageKey
     thread: str | None = None
     content: str | None = None
     edited_at: datetime | None = None
     deleted: bool = False
+    posted: bool = False
 
     def then(self, later: "Known") -> "Known":
         """Both as one; events come in any order."""
@@ -73,6 +78,7 @@ class Known:
             content=(later.content or self.content) if newer else self.content,
             edited_at=max(edits, default=None),
             deleted=self.deleted or later.deleted,
+            posted=self.posted or later.posted,
         )
 
 
@@ -89,7 +95,7 @@ def known_from(event: ChatEvent) -> Known | None:
     if not is_ts(keys.message_id_of(event.message_key)):
         return None
     if isinstance(event, MessagePosted):
-        return Known(event.message_key, event.thread, content_of(event.text, event.attachments))
+        return Known(event.message_key, event.thread, content_of(event.text, event.attachments), posted=True)
     if isinstance(event, MessageEdited):
         return Known(event.message_key, event.thread, content_of(event.text, event.attachments), event.order)
     return Known(event.message_key, event.thread, deleted=True)
@@ -112,6 +118,7 @@ async def note(connection: Connection, events: Sequence[ChatEvent]) -> None:
             [one.content for one in rows],
             [one.edited_at for one in rows],
             [one.deleted for one in rows],
+            [one.posted for one in rows],
         )
     for event in events:
         if isinstance(event, ChannelMoved) and event.channel.platform is Platform.SLACK:
@@ -125,7 +132,13 @@ async def shown(
     ordinals = sorted({keys.ordinal(key) for key in message_keys})
     rows = await connection.fetch(SHOWN, channel, ordinals, reading)
     found = [
-        Known(key_at(channel, r["ordinal"]), content=r["content"], edited_at=r["edited_at"], deleted=r["deleted"])
+        Known(
+            key_at(channel, r["ordinal"]),
+            content=r["content"],
+            edited_at=r["edited_at"],
+            deleted=r["deleted"],
+            posted=r["posted"],
+        )
         for r in rows
         if r["content"] is not None or r["deleted"]
     ]

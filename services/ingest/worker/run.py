@@ -18,11 +18,10 @@ from chassis.error_text import describe
 from chassis.errors import Fate, cause_of, fate_of
 from chassis.logs import get_logger
 from contracts.base import RecordModel
-from contracts.chat import Channel
 from contracts.chat_events_v1 import ChatEvent
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
 from services.ingest.telegram.calls import TelegramCalls, TelegramRefused
-from services.ingest.worker import heard, jobs, known, wishes
+from services.ingest.worker import heard, jobs, known, threads, wishes
 from services.ingest.worker.backfill import Backfill
 from services.ingest.worker.jobs import Job
 from services.ingest.worker.slack_reads import Gone, Later, SlackReads
@@ -95,6 +94,7 @@ class JobLoop:
         self._woken = asyncio.Event()
 
     def last_turn_age(self) -> float:
+        """Seconds since a turn began or a job ended: several slow calls are no stuck loop."""
         return time.monotonic() - self._last_turn
 
     def wake(self) -> None:
@@ -134,7 +134,7 @@ class JobLoop:
                 await jobs.postpone(connection, job, 0)
             taken = await jobs.take(connection, AT_ONCE)
         self._unfinished = list(taken)
-        results = await asyncio.gather(*(self._run(job) for job in taken), return_exceptions=True)
+        results = await asyncio.gather(*(self._ended(job) for job in taken), return_exceptions=True)
         failed = [(job, result) for job, result in zip(taken, results, strict=True) if result is not None]
         self._unfinished = [job for job, _ in failed]
         for _, error in failed:
@@ -148,13 +148,19 @@ class JobLoop:
         except TimeoutError:
             pass
 
+    async def _ended(self, job: Job) -> None:
+        try:
+            await self._run(job)
+        finally:
+            self._last_turn = time.monotonic()
+
     async def _run(self, job: Job) -> None:
         """Never raises for what a platform answers: one job's trouble is not another's."""
         try:
             if job.kind in (wishes.GAP, wishes.HISTORY):
                 await self._read_history(job)
                 return
-            found = await self._fetch(job)
+            found, further = await self._fetch(job)
         except Exception as error:  # noqa: BLE001  an answer can break a parser too; `_failed` logs and counts it
             await self._failed(job, error)
             return
@@ -165,7 +171,7 @@ class JobLoop:
                 else:
                     row = outbox.row(record, source=SOURCE, time=datetime.now(UTC), traceparent=job.traceparent)
                     await outbox.add(connection, [row])
-            await jobs.done(connection, job)
+            await (jobs.done(connection, job) if further is None else jobs.go_on(connection, further))
 
     async def _read_history(self, job: Job) -> None:
         """Backfill writes its own transactions."""
@@ -173,24 +179,24 @@ class JobLoop:
             raise Later("SLACK_BOT_TOKEN is not set")
         await (self._backfill.gap(job) if job.kind == wishes.GAP else self._backfill.step(job))
 
-    async def _fetch(self, job: Job) -> Sequence[RecordModel]:
+    async def _fetch(self, job: Job) -> tuple[Sequence[RecordModel], Job | None]:
+        """What is to be published, and the job as it goes on where there is more to fetch."""
         if job.kind == wishes.ANSWER_BUTTON:
             if self._telegram is None:
                 raise Later("TELEGRAM_BOT_TOKEN is not set")
             await self._telegram.call("answerCallbackQuery", {"callback_query_id": job.payload["query_id"]})
-            return ()
+            return (), None
         if self._slack is None:
             raise Later("SLACK_BOT_TOKEN is not set")
         if job.kind == wishes.PERSON:
-            return [await self._slack.person(job.payload["key"])]
+            return [await self._slack.person(job.payload["key"])], None
         if job.kind == wishes.CHANNEL:
-            return [await self._slack.channel(job.payload["key"])]
-        channel = Channel.model_validate(job.payload["channel"])
-        return await self._slack.thread(channel, job.payload["thread"], datetime.fromisoformat(job.payload["before"]))
+            return [await self._slack.channel(job.payload["key"])], None
+        return await threads.read(self._slack, job)
 
     async def _failed(self, job: Job, error: Exception) -> None:
         seconds = error.seconds if isinstance(error, Later) else None
-        given_up = seconds is None and job.attempts >= jobs.ATTEMPTS and job.kind not in (wishes.GAP, wishes.HISTORY)
+        given_up = seconds is None and job.attempts >= jobs.ATTEMPTS and job.kind not in wishes.NOT_GIVEN_UP
         final = isinstance(error, Gone | TelegramRefused) or given_up
         if seconds is None:
             log.warning("job failed", kind=job.kind, attempts=job.attempts, given_up=final, error=describe(error))

@@ -5,6 +5,7 @@ sold outside the Marketplace: history and replies 1, with 15 messages a page). A
 `Retry-After` (seconds) is kept for the whole method: until it is over no call of that method is made.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +19,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from chassis.logs import get_logger
 from contracts import keys
 from contracts.chat import Channel, ChannelType
-from contracts.chat_events_v1 import MessagePosted
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
 from services.ingest.parsed import storable
-from services.ingest.slack.parse import parse, person_profile
+from services.ingest.slack.parse import person_profile
 
 PAGE = 200
+CALL_SECONDS = 20.0
+"""Longest call: a connection that hangs is a failed call, long before the worker's loop counts as stuck. slack_sdk sets
+no limit for a session that it is given, and aiohttp's own is five minutes.
+"""
 DEFAULT_RETRY_AFTER = 30.0
 """Seconds to wait after a 429 that doesn't say."""
 
@@ -78,28 +82,6 @@ class SlackReads:
         name = channel.get("name") or keys.native_channel(key)
         return ChannelProfile(channel_key=keys.ChannelKey(key), name=name, type=kind, updated_at=datetime.now(UTC))
 
-    async def thread(self, channel: Channel, thread: str, before: datetime) -> list[MessagePosted]:
-        """The root and replies before a time, oldest first, as backfilled events with the ids they always have."""
-        envelope = await self.envelope(channel)
-        found: list[MessagePosted] = []
-        cursor: str | None = None
-        while True:
-            arguments: dict[str, Any] = {"include_all_metadata": True, "limit": PAGE}
-            if cursor:
-                arguments["cursor"] = cursor
-            answer = await self._call(
-                "conversations.replies", channel=keys.native_channel(channel.key), ts=thread, **arguments
-            )
-            for message in answer["messages"]:
-                event = {**message, "channel": keys.native_channel(channel.key), "event_ts": message["ts"]}
-                parsed = parse({**envelope, "event": event}, datetime.now(UTC))
-                found.extend(record for record in parsed.records if isinstance(record, MessagePosted))
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
-                break
-        kept = (record for record in found if record.occurred_at < before)
-        return [record.model_copy(update={"backfilled": True, "channel": channel}) for record in kept]
-
     async def channels(self) -> list[Channel]:
         """All that our bot is in ("users.conversations": without a user, the caller's own)."""
         workspace = await self._workspace()
@@ -153,7 +135,8 @@ class SlackReads:
         if held > 0:
             raise Later("rate limited", held)
         try:
-            answer = await self._client.api_call(method, params=_wire(arguments))
+            async with asyncio.timeout(CALL_SECONDS):
+                answer = await self._client.api_call(method, params=_wire(arguments))
             data: Any = answer.data
             return dict(storable(data))
         except SlackApiError as error:

@@ -16,6 +16,8 @@ THREAD = "slack_thread"
 GAP = "gap"
 HISTORY = "slack_history"
 ANSWER_BUTTON = "telegram_answer_button"
+NOT_GIVEN_UP = frozenset({THREAD, GAP, HISTORY})
+"""Tried for as long as jobs are kept: nobody asks for them again, as the next message does for a name."""
 
 
 def author_of(event: ChatEvent) -> Author | None:

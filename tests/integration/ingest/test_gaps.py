@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import copy
 from typing import Any, cast
 
 import pytest
@@ -11,7 +13,7 @@ from chassis import metrics
 from chassis.database import Database
 from chassis.migrations import migrate
 from contracts.chat import Author, Channel, ChannelType
-from contracts.chat_events_v1 import ChannelMoved, MessagePosted
+from contracts.chat_events_v1 import ChannelMoved, MessageEdited, MessagePosted
 from contracts.chat_requests_v1 import ReadHistory
 from contracts.keys import Platform, message_key, slack_channel, slack_person, telegram_channel
 from services.ingest.bootstrap import FOLDERS
@@ -200,6 +202,57 @@ async def test_what_is_being_noted_while_a_page_is_compared_is_not_missing_after
     assert reading is not None
     async with worker.database.transaction() as connection:
         assert await known.roots_not_shown(connection, HELP.key, reading.number, reading.started_at, 0) == []
+
+
+def edit(at: datetime, text: str) -> MessageEdited:
+    told = post(at)
+    return MessageEdited(
+        channel=HELP,
+        occurred_at=NOW,
+        received_at=NOW,
+        message_key=told.message_key,
+        author=told.author,
+        text=text,
+    )
+
+
+async def test_a_post_that_was_missed_is_found_also_when_its_edit_was_heard(worker: Worker) -> None:
+    at, heard_at = NOW - 10 * MINUTE, NOW - 5 * MINUTE
+    edits = [edit(at, "hello"), edit(heard_at, "hello")]
+    async with worker.database.transaction() as connection:
+        await known.note(connection, [edits[0]])
+        await known.note(connection, [post(heard_at)])
+        await known.note(connection, [edits[1]])
+    await worker.asked(since=NOW - 30 * MINUTE)
+    edited = {"text": "hello", "edited": {"user": "U1", "ts": f"{NOW.timestamp():.6f}"}}
+    worker.slack.pages = [Page([{**message(5), **edited}, {**message(10), **edited}], None)]
+    await worker.steps()
+    assert await found(worker) == [10]
+
+
+NOTED_BY_0006 = "INSERT INTO messages (channel_key, ordinal, content) VALUES ($1, $2, 'x')"
+
+
+async def test_what_was_noted_before_the_upgrade_was_posted_and_what_beside_it_is_published_again(
+    database_url: str, tmp_path: Path
+) -> None:
+    (chassis, (_, folder)) = FOLDERS
+    for file in sorted(folder.glob("*.sql"))[:6]:
+        copy(file, tmp_path)
+    await migrate(database_url, schema=SCHEMA, folders=(chassis, (SCHEMA, tmp_path)))
+    database = await Database.connect(database_url, schema=SCHEMA, process="test")
+    before, beside = NOW - 10 * MINUTE, NOW - 5 * MINUTE
+    try:
+        await database.pool.execute(NOTED_BY_0006, HELP.key, known.ordinal_at(before))
+        await migrate(database_url, schema=SCHEMA, folders=FOLDERS)
+        await database.pool.execute(NOTED_BY_0006, HELP.key, known.ordinal_at(beside))
+        async with database.transaction() as connection:
+            await known.note(connection, [edit(before, "better")])
+            keys = [post(at).message_key for at in (before, beside)]
+            shown = await known.shown(connection, HELP.key, keys, 1)
+        assert [shown[key].posted for key in keys] == [True, False]
+    finally:
+        await database.close()
 
 
 async def test_a_publication_that_another_worker_has_done_meanwhile_ends_nothing(worker: Worker) -> None:

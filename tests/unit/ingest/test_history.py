@@ -100,6 +100,16 @@ def test_of_a_known_message_only_an_unknown_edit_is_news() -> None:
     assert unheard(EDITED, known_as(edit, post)) == []
 
 
+def test_a_post_that_was_missed_is_news_also_when_its_edit_was_heard() -> None:
+    edit = edit_event()
+    posted, *rest = unheard(EDITED, known_as(edit))
+    assert isinstance(posted, MessagePosted)
+    assert rest == []
+    again = {**EDITED, "text": "best", "edited": {"user": "U1", "ts": f"{NOW.timestamp() + 9:.0f}.000000"}}
+    assert [type(one) for one in unheard(again, known_as(edit))] == [MessagePosted, MessageEdited]
+    assert unheard(EDITED, known_as(edit), since=LATER) == []
+
+
 def test_an_edit_that_was_taken_back_unheard_is_no_news() -> None:
     back = {**EDITED, "text": POST["text"]}
     assert unheard(back, known_as(live({**POST, "event_ts": TS}))) == []

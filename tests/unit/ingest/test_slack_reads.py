@@ -1,5 +1,6 @@
 """What Slack answers a read becomes Gone or Later; a method that Slack has closed is not called again meanwhile."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from contracts.keys import slack_person
+from services.ingest.bootstrap import LOOP_LIMIT_SECONDS
+from services.ingest.worker import slack_reads
 from services.ingest.worker.slack_reads import Gone, Later, SlackReads
 
 ANNA = slack_person("U1")
@@ -55,6 +58,22 @@ class Unparsable:
 async def test_an_answer_is_narrowed(outcome: AsyncSlackResponse | Exception, expected: type[Exception]) -> None:
     with pytest.raises(expected):
         await SlackReads(Client(outcome)).person(ANNA)
+
+
+class Hanging(AsyncWebClient):
+    """Never answers."""
+
+    async def api_call(self, api_method: str, **_: Any) -> AsyncSlackResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_connection_that_hangs_is_a_failed_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert slack_reads.CALL_SECONDS < LOOP_LIMIT_SECONDS
+    monkeypatch.setattr(slack_reads, "CALL_SECONDS", 0.01)
+    async with asyncio.timeout(10):
+        with pytest.raises(Later, match=r"users\.info"):
+            await SlackReads(Hanging()).person(ANNA)
 
 
 async def test_a_closed_method_is_not_called_until_slack_opens_it() -> None:

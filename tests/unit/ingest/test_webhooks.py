@@ -19,10 +19,12 @@ from chassis import metrics
 from contracts.keys import Platform
 from services.ingest import publish
 from services.ingest.asgi import Answer, Request, WebhookApp
-from services.ingest.catch_up import CatchUp
+from services.ingest.catch_up import MARGIN_SECONDS, CatchUp
 from services.ingest.publish import Intake, Unavailable
 from services.ingest.slack.parse import parse
 from services.ingest.slack.receive import SlackWebhook
+from services.ingest.telegram.parse import Bot
+from services.ingest.telegram.parse import parse as parse_update
 from services.ingest.telegram.receive import TelegramWebhook
 from tests.spans import recorded
 
@@ -123,6 +125,7 @@ async def test_the_challenge_is_answered(slack: SlackWebhook) -> None:
         (signed(b"{}", secret="other"), "signature_wrong"),
         (signed(b"{}", at=NOW - 301), "signature_stale"),
         (signed(b"{}", at=NOW + 301), "signature_stale"),
+        (signed(b"{}", at=NOW - 301, secret="other"), "signature_wrong"),
         (Request("POST", "/slack/events", {}, b"{}"), "signature_missing"),
         (
             Request("POST", "/slack/events", {"x-slack-request-timestamp": "x", "x-slack-signature": "v0=1"}, b"{}"),
@@ -283,6 +286,40 @@ async def test_telegram_is_known_by_its_secret(producer: Producer, secret: str |
     assert (await webhook(Request("POST", "/telegram/7700", headers, b'{"type": "x"}'))).status == status
 
 
+def telegram_post(text: str, *entities: dict[str, Any]) -> Request:
+    message = {"message_id": 1, "date": NOW, "chat": {"id": -5, "type": "group", "title": "Club"}, "from": {"id": 5}}
+    update = {"update_id": 1, "message": {**message, "text": text, "entities": entities}}
+    headers = {"x-telegram-bot-api-secret-token": "right"}
+    return Request("POST", "/telegram/7700", headers, json.dumps(update).encode())
+
+
+@pytest.mark.parametrize(
+    ("request_", "command", "mentions_us"),
+    [
+        (telegram_post("@okno_bot hi", {"type": "mention", "offset": 0, "length": 9}), None, True),
+        (telegram_post("/close@okno_bot", {"type": "bot_command", "offset": 0, "length": 15}), "close", False),
+        (telegram_post("/close@other_bot", {"type": "bot_command", "offset": 0, "length": 16}), None, False),
+    ],
+)
+async def test_what_names_a_bot_waits_at_telegram_until_our_own_name_is_known(
+    producer: Producer, request_: Request, command: str | None, mentions_us: bool
+) -> None:
+    """Everything else is taken: an unreachable Bot API stops no message."""
+    bot = Bot(7700)
+    intake = Intake(
+        producer, lambda update, at: parse_update(update, bot, at), platform="telegram", process="ingest-telegram"
+    )
+    webhook = TelegramWebhook(intake, 7700, "right")
+    assert (await webhook(request_)).status == 503
+    assert producer.sent == []
+    unnamed = telegram_post("/close", {"type": "bot_command", "offset": 0, "length": 6})
+    assert (await webhook(unnamed)).status == 200
+    bot.username = "okno_bot"
+    assert (await webhook(request_)).status == 200
+    event = json.loads(producer.sent[-1]["value"])
+    assert ((event.get("command") or {}).get("name"), event["mentions_us"]) == (command, mentions_us)
+
+
 @pytest.mark.parametrize("where", ["text", "files"])
 @pytest.mark.parametrize("odd", ["cut \ud83d", "\ude00 cut", "NUL \0"])
 async def test_what_cannot_be_stored_costs_no_message(
@@ -411,3 +448,62 @@ async def test_refused_events_are_asked_for_once_kafka_takes_events_again(produc
     since = catch_up._requests.get_nowait().since
     assert since is not None
     assert NOW - 120 < since.timestamp() < NOW
+
+
+class Clocks:
+    """A webhook whose clock goes wrong while time passes, and what it asks to be read."""
+
+    def __init__(self, producer: Producer) -> None:
+        self.passed, self.off = 0.0, 0.0
+        self.catch_up = CatchUp(producer, Platform.SLACK, process="x", after=300, now=self.now)
+        self.catch_up._requests.get_nowait()  # the one of the start
+        intake = Intake(producer, parse, platform="slack", process="x", catch_up=self.catch_up)
+        self.webhook = SlackWebhook(intake, SECRET, catch_up=self.catch_up, now=self.now, ticks=lambda: self.passed)
+
+    def now(self) -> float:
+        return NOW + self.passed + self.off
+
+    async def post(self, *, sent: float | None = None, secret: str = SECRET) -> int:
+        at = int(NOW + (self.passed if sent is None else sent))
+        return (await self.webhook(signed(json.dumps(POST).encode(), at=at, secret=secret))).status
+
+    def asked_since(self) -> list[float]:
+        queue = self.catch_up._requests
+        times = [queue.get_nowait().since for _ in range(queue.qsize())]
+        return [time.timestamp() - NOW for time in times if time is not None]
+
+
+@pytest.mark.parametrize("off", [-7200, -301, 301, 7200])
+async def test_what_a_wrong_clock_refused_is_asked_for_when_it_is_right_again(producer: Producer, off: float) -> None:
+    """From the first on, by Slack's time."""
+    clocks = Clocks(producer)
+    clocks.off = off
+    for passed in (1000, 1500, 5000):
+        clocks.passed = passed
+        assert await clocks.post() == 401
+    clocks.off, clocks.passed = 0, 5100
+    assert [await clocks.post() for _ in range(2)] == [200, 200]
+    assert clocks.asked_since() == [1000 - MARGIN_SECONDS]
+
+
+async def test_what_slack_sends_again_by_itself_after_a_wrong_clock_is_not_asked_for(producer: Producer) -> None:
+    clocks = Clocks(producer)
+    clocks.off = 1000
+    assert await clocks.post() == 401
+    clocks.off, clocks.passed = 0, 299
+    assert (await clocks.post(), clocks.asked_since()) == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("sent", "secret", "off"),
+    [(-100_000, SECRET, 0), (-301, SECRET, 0), (0, "other", 7200), (-100_000, SECRET, 7200)],
+    ids=["replayed", "replayed soon", "forged", "replayed to a wrong clock"],
+)
+async def test_a_replayed_or_forged_request_asks_for_nothing(
+    producer: Producer, sent: float, secret: str, off: float
+) -> None:
+    clocks = Clocks(producer)
+    clocks.off = off
+    assert await clocks.post(sent=sent, secret=secret) == 401
+    clocks.off, clocks.passed = 0, 5000
+    assert (await clocks.post(), clocks.asked_since()) == (200, [])
