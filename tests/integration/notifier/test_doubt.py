@@ -53,12 +53,8 @@ async def test_a_post_that_stays_in_doubt_is_tried_again_ever_later(desk: Desk) 
     post = desk.post(place, "once")
 
     async def failures() -> int:
-<<<<<<< HEAD
         number: int = await desk.database.pool.fetchval("SELECT failures FROM operations")
         return number
-=======
-        return await desk.database.pool.fetchval("SELECT failures FROM operations")
->>>>>>> fix-router
 
     async with desk.dispatching():
         await desk.give(post)
@@ -128,11 +124,7 @@ async def test_a_doubt_about_a_platform_that_is_connected_no_more_stays_one(desk
     assert receipt.error.code == "not_connected"
 
 
-<<<<<<< HEAD
 TROUBLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
-=======
-TROUBLES = {
->>>>>>> fix-router
     "none": [],
     "limit": [("rate_limit", {"retry_after": 1})],
     "error": [("http_error", {"status": 502})],
@@ -144,11 +136,7 @@ TROUBLES = {
 
 def trouble(desk: Desk, kind: str) -> None:
     for fault, more in TROUBLES[kind]:
-<<<<<<< HEAD
         desk.slack.faults.add(Fault("chat.delete", fault, times=1, **more))
-=======
-        desk.slack.faults.add(Fault("chat.delete", fault, times=1, **more))  # type: ignore[arg-type]
->>>>>>> fix-router
 
 
 @pytest.mark.parametrize("kind", TROUBLES)
@@ -165,11 +153,7 @@ async def test_of_two_copies_the_later_is_deleted(desk: Desk, kind: str) -> None
         async with desk.dispatching():
             await desk.reaches(post, "post sent")
             stopped.go_on.set()
-<<<<<<< HEAD
             await eventually(lambda: desk.calls("chat.delete") and desk.slack_posts(place) == ["once"])
-=======
-            await eventually(lambda: desk.slack_posts(place) == ["once"] and desk.calls("chat.delete")[-1:] == ["ok"])
->>>>>>> fix-router
             await desk.give(following)
             receipt = await desk.reaches(following, "post sent")
     assert desk.slack_posts(place) == ["once", "after it"]
