@@ -52,6 +52,8 @@ EXIT_DRAIN = 3
 START_SECONDS = 300.0
 """For so long a start waits for Kafka and PostgreSQL; a supervisor's pauses between restarts grow."""
 START_PAUSE_SECONDS = 3.0
+_MISSING = (FileNotFoundError, PermissionError)
+"""A certificate or key that a setting names wrongly: nothing to wait for."""
 CANCEL_SECONDS = 2.0
 CLOSE_SECONDS = 5.0
 FLUSH_SECONDS = 3.0
@@ -150,7 +152,8 @@ class ProcessContext(Generic[S]):
         """Run the bootstrap function, anew after a transient error; a stop meanwhile ends it."""
         deadline = time.monotonic() + START_SECONDS
         while not self.stop.is_set() and (error := await self._try(main)) is not None:
-            if fate_of(error) is not Fate.TRANSIENT or time.monotonic() >= deadline or not await self._take_down():
+            waits = fate_of(error) is Fate.TRANSIENT and not isinstance(error, _MISSING)
+            if not waits or time.monotonic() >= deadline or not await self._take_down():
                 self._failed = True
                 self.stop.set()
                 log.error("start_failed", exc_info=error)

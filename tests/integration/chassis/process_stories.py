@@ -75,6 +75,10 @@ async def failing_start(process: Context) -> None:
     raise Fatal("the database was set back")
 
 
+async def misconfigured_start(process: Context) -> None:
+    raise FileNotFoundError(2, "No such file or directory", "/no/ca.crt")
+
+
 async def early_start(process: Context) -> None:
     """At the first attempt the broker is away, when a part of the process lives already."""
     lifecycle.START_PAUSE_SECONDS = 0.01
@@ -147,6 +151,7 @@ STORIES = {
         crashing,
         returning,
         failing_start,
+        misconfigured_start,
         early_start,
         waiting_start,
         vain_start,

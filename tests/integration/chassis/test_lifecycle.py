@@ -158,6 +158,12 @@ async def test_a_failed_start_closes_what_was_opened(start: Start) -> None:
     assert running.said[-2:] == ["producer closed", "database closed"]
 
 
+async def test_a_start_does_not_wait_for_a_file_that_is_missing(start: Start) -> None:
+    running = await start("misconfigured_start")
+    assert await running.end() == 1
+    assert running.messages() == ["starting", "start_failed", "stopped"]
+
+
 async def test_a_start_that_finds_its_servers_away_is_repeated_from_the_ground(start: Start) -> None:
     running = await start("early_start")
     url = (await running.until("starting"))["probes"]
