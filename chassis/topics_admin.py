@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -67,7 +67,7 @@ def wanted_topics(*, replicas: int, topics: Iterable[Topic] | None = None) -> li
     wanted: list[WantedTopic] = []
     shared = {
         "max.message.bytes": str(TOPIC_MAX_MESSAGE_BYTES),
-        "min.insync.replicas": str(max(1, replicas - 1)),
+        **min_insync(replicas),
     }
     for topic in TOPICS.values() if topics is None else topics:
         kept = {"cleanup.policy": "compact"}
@@ -76,6 +76,11 @@ def wanted_topics(*, replicas: int, topics: Iterable[Topic] | None = None) -> li
         wanted.append(WantedTopic(topic.name, topic.partitions, shared | kept))
         wanted.append(WantedTopic(dead_topic(topic.name), topic.partitions, shared | _deleted_after(DEAD_RETENTION)))
     return wanted
+
+
+def min_insync(replicas: int) -> dict[str, str]:
+    """All copies but one: one broker may be away."""
+    return {"min.insync.replicas": str(max(1, replicas - 1))}
 
 
 def _deleted_after(age: timedelta) -> dict[str, str]:
@@ -88,12 +93,12 @@ def _deleted_after(age: timedelta) -> dict[str, str]:
 
 
 async def check(settings: KafkaSettings, *, replicas: int | None = None) -> list[Difference]:
-    """What differs from the registry; empty when all is well. `replicas` defaults to 3, or to the number of brokers
-    when there are fewer. Raises `aiokafka.errors.KafkaError` when the cluster can't be asked.
+    """What differs from the registry; empty when all is well. `replicas` defaults to what a topic has, and for missing
+    ones to 3, or to the number of brokers when there are fewer. Raises `aiokafka.errors.KafkaError` when the cluster
+    can't be asked.
     """
     async with _admin(settings) as admin:
-        wanted = wanted_topics(replicas=await _replicas(admin, replicas))
-        return await _differences(admin, wanted)
+        return await _differences(admin, await _wanted(admin, replicas))
 
 
 async def apply(settings: KafkaSettings, *, replicas: int | None = None) -> list[Difference]:
@@ -102,7 +107,7 @@ async def apply(settings: KafkaSettings, *, replicas: int | None = None) -> list
     """
     async with _admin(settings) as admin:
         count = await _replicas(admin, replicas)
-        wanted = {topic.name: topic for topic in wanted_topics(replicas=count)}
+        wanted = {topic.name: topic for topic in await _wanted(admin, replicas)}
         differences = await _differences(admin, list(wanted.values()))
         missing = [wanted[found.topic] for found in differences if found.what == "topic"]
         changed = {found.topic for found in differences if found.what not in {"topic", "partitions"}}
@@ -137,6 +142,19 @@ def _led(shown: Mapping[str, Any] | None, partitions: int) -> bool:
     if shown is None or len(shown["partitions"]) < partitions:
         return False
     return all(partition["leader"] >= 0 and not partition["error_code"] for partition in shown["partitions"])
+
+
+async def _wanted(admin: AIOKafkaAdminClient, replicas: int | None) -> list[WantedTopic]:
+    """Where no number of copies is asked for, a topic that is there keeps its own: with as many `min.insync.replicas`
+    as copies it couldn't be written while a broker restarts.
+    """
+    wanted = wanted_topics(replicas=await _replicas(admin, replicas))
+    if replicas is not None:
+        return wanted
+    own = {topic["topic"]: len(topic["partitions"][0]["replicas"]) for topic in await admin.describe_topics()}
+    return [
+        replace(one, config={**one.config, **min_insync(own[one.name])}) if one.name in own else one for one in wanted
+    ]
 
 
 async def _replicas(admin: AIOKafkaAdminClient, asked: int | None) -> int:

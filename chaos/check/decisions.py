@@ -23,7 +23,7 @@ def check(facts: Facts) -> Iterator[Violation]:
         commands[command.id].add(command.decided)
     for name, places in commands.items():
         if len(places) > 1:
-            message = about.get(name.rpartition("#")[0], name)
+            message = about.get(name.rpartition("#")[0].removesuffix(":context"), name)
             text = f"the command {name} was decided from {sorted(places)}"
             yield Violation(RULE, message, text, of_message(facts, message))
     yield from _published(facts)

@@ -204,14 +204,14 @@ class Worker:
                 await self._insist(lambda: self._remove_surplus(lease, sender, call.step.part, key))
             return
         await fault_point("notifier.recorded")
-        if isinstance(outcome, Posted):
+        if isinstance(outcome, Posted | Found):
             platform = lease.place.channel.platform
             if settlement.event is Event.COMPLETED and lease.operation.kind is Operation.POST:
                 took = (self._clock.now() - lease.entry.requested_at).total_seconds()
                 exemplar = telemetry.exemplar(lease.operation.traceparent)
                 metrics.reply_to_chat.labels(platform).observe(max(0.0, took), exemplar)
-        if recheck and isinstance(outcome, Posted | Found):
-            await self._insist(lambda: self._remove_copies(lease, sender, call.step.part))
+            if recheck:
+                await self._insist(lambda: self._remove_copies(lease, sender, call.step.part))
 
     async def _ask(self, lease: Lease, sender: Sender, call: _Call) -> CallOutcome:
         """The platform call itself, timed and traced."""

@@ -44,13 +44,16 @@ class Polling:
             try:
                 await self._turn()
                 pause = 0.0
-                metrics.transport_connected.labels("telegram").set(1)
             except TelegramRefused as error:
                 pause = error.retry_after or _longer(pause)
                 self._complain(error)
-            except (TelegramUnreachable, Unavailable) as error:
+            except TelegramUnreachable as error:
                 pause = _longer(pause)
                 self._complain(error)
+            except Unavailable as error:
+                pause = _longer(pause)
+                metrics.webhook_requests.labels("telegram", "unavailable").inc()
+                log.warning("update not taken, Telegram keeps it", reason=str(error))
             self._last_turn = time.monotonic()
             if pause:
                 await self._wait(pause)
@@ -66,6 +69,7 @@ class Polling:
             if not call.done():
                 return
             updates = call.result()
+            metrics.transport_connected.labels("telegram").set(1)
         finally:
             call.cancel()
             stopping.cancel()

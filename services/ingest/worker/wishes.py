@@ -16,7 +16,8 @@ THREAD = "slack_thread"
 GAP = "gap"
 HISTORY = "slack_history"
 ANSWER_BUTTON = "telegram_answer_button"
-NOT_GIVEN_UP = frozenset({THREAD, GAP, HISTORY})
+OF_A_GAP = frozenset({GAP, HISTORY})
+NOT_GIVEN_UP = OF_A_GAP | {THREAD}
 """Tried for as long as jobs are kept: nobody asks for them again, as the next message does for a name."""
 
 

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from chassis.database import Database
+from chassis.metrics import REGISTRY
 from chassis.migrations import migrate
 from contracts.chat import Channel, ChannelType
 from contracts.chat_profiles_v1 import PersonProfile
@@ -89,6 +90,25 @@ async def test_a_thread_is_not_given_up_while_slack_fails_but_when_it_is_gone(wo
     assert await worker.waiting() == 1
     await worker.turns(Gone("channel_not_found"))
     assert (await worker.waiting(), await worker.published()) == (0, [])
+
+
+async def test_a_gap_that_can_not_be_read_is_counted_once_and_tried_on(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable() -> float:
+        return REGISTRY.get_sample_value("okno_gaps_total", {"platform": "slack", "outcome": "unreadable"}) or 0.0
+
+    async def refused(_: jobs.Job) -> None:
+        raise Later("missing_scope")
+
+    before = unreadable()
+    monkeypatch.setattr(worker.loop, "_read_history", refused)
+    async with worker.database.transaction() as connection:
+        await jobs.add(connection, [jobs.Job("g", wishes.GAP, {})])
+    for _ in range(jobs.ATTEMPTS + 2):
+        await worker.database.pool.execute("UPDATE jobs SET due_at = now()")
+        assert await worker.loop._turn()
+    assert (unreadable() - before, await worker.waiting()) == (1, 1)
 
 
 async def test_after_a_limit_the_page_that_was_next_is_read(worker: Worker) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chassis.database import Database
+from chassis.metrics import REGISTRY
 from contracts.chat_replies_v1 import ConfirmReply, DeleteReply, EditReply, ResendReply
 from contracts.keys import Platform
 from sandbox.slack.faults import Fault
@@ -35,6 +36,10 @@ def break_once(desk: Desk, kind: str, *, effect: bool, **more: object) -> None:
 async def test_a_slack_post_without_an_answer_is_read_back_and_posted_once(
     desk: Desk, kind: str, more: dict[str, object], effect: bool
 ) -> None:
+    def measured() -> float:
+        return REGISTRY.get_sample_value("okno_reply_to_chat_seconds_count", {"platform": "slack"}) or 0.0
+
+    before = measured()
     place = desk.slack_channel()
     break_once(desk, kind, effect=effect, **more)
     post, following = desk.post(place, "once"), desk.post(place, "after it")
@@ -44,6 +49,7 @@ async def test_a_slack_post_without_an_answer_is_read_back_and_posted_once(
         await desk.reaches(following, "post sent")
     assert desk.slack_posts(place) == ["once", "after it"]
     assert desk.calls("conversations.replies") == ["ok"]
+    assert measured() == before + 2, "what is found by reading back counts too: it took the longest"
 
 
 async def test_a_post_that_stays_in_doubt_is_tried_again_ever_later(desk: Desk) -> None:

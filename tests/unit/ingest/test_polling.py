@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from chassis.metrics import REGISTRY
 from services.ingest.publish import Intake, Unavailable
 from services.ingest.telegram.calls import TelegramCalls
 from services.ingest.telegram.polling import Polling
@@ -40,6 +41,10 @@ class Taking(Intake):
         self.bodies.append(body)
 
 
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
 async def poll(calls: Calls, intake: Taking) -> None:
     calls.polling = Polling(calls, intake)
     await calls.polling.run()
@@ -57,3 +62,14 @@ async def test_the_offset_stays_before_an_update_that_kafka_has_not_got() -> Non
     calls, intake = Calls([{"update_id": 1}], [{"update_id": 1}]), Taking(refusals=1)
     await poll(calls, intake)
     assert calls.offsets == [None, None, 2]
+
+
+async def test_kafka_away_is_no_lost_connection_to_telegram() -> None:
+    def unavailable() -> float:
+        return counted("okno_webhook_requests_total", platform="telegram", outcome="unavailable")
+
+    before = unavailable()
+    calls, intake = Calls([{"update_id": 1}], [{"update_id": 1}]), Taking(refusals=2)
+    await poll(calls, intake)
+    assert counted("okno_transport_connected", platform="telegram") == 1
+    assert unavailable() == before + 2
