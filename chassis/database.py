@@ -1,4 +1,8 @@
-"""One pool, one schema: every connection has the time limits that keep a stopped process from holding others up."""
+"""One pool, one schema: every connection has the time limits that keep a stopped process from holding others up.
+
+Whether PostgreSQL answers is asked on a connection beside the pool: a pool that is full of slow statements says nothing
+about it, and a busy process must not be taken for one without its database.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ Admit: TypeAlias = Callable[[Connection], Coroutine[Any, Any, None]]
 """Looks at a new connection before it is used. What it raises reaches whoever asked for one."""
 
 ACQUIRE_SECONDS = 10.0
+REACH_SECONDS = 2.0
 
 
 def session_settings(schema: str, process: str) -> dict[str, str]:
@@ -41,9 +46,10 @@ def session_settings(schema: str, process: str) -> dict[str, str]:
 class Database:
     """A service's own schema in PostgreSQL."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], schema: str) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], schema: str, beside: _Beside) -> None:
         self.pool = pool
         self.schema = schema
+        self._beside = beside
 
     @classmethod
     async def connect(
@@ -61,6 +67,7 @@ class Database:
 
         `settings` of the session go beside the usual ones.
         """
+        session = {**session_settings(schema, process), **(settings or {})}
         pool = await asyncpg.create_pool(
             dsn,
             min_size=min_size,
@@ -68,13 +75,13 @@ class Database:
             max_inactive_connection_lifetime=0,
             timeout=ACQUIRE_SECONDS,
             command_timeout=40,
-            server_settings={**session_settings(schema, process), **(settings or {})},
+            server_settings=session,
             reset=_nothing_to_reset,
             init=admit,
         )
         metrics.pool_connections.labels("open").set_function(pool.get_size)
         metrics.pool_connections.labels("idle").set_function(pool.get_idle_size)
-        return cls(pool, schema)
+        return cls(pool, schema, _Beside(dsn, session, admit))
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
         """One of the pool, for reading: each statement is a transaction of its own."""
@@ -85,19 +92,53 @@ class Database:
         return _transaction(self.pool)
 
     async def reachable(self) -> bool:
-        """For readiness: whether a statement is answered."""
+        """For readiness: whether a statement is answered, however busy the pool is. Raises what `admit` raises."""
+        if self.pool.is_closing():
+            return False
         try:
-            return bool(await self.pool.fetchval("SELECT true", timeout=2) is True)
+            async with asyncio.timeout(REACH_SECONDS):
+                return await self._beside.answers()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             return False
 
     async def close(self) -> None:
         """Wait for transactions in hand, for a few seconds at most."""
+        self._beside.drop()
         try:
             async with asyncio.timeout(5):
                 await self.pool.close()
         except TimeoutError:
             self.pool.terminate()
+
+
+class _Beside:
+    """One connection beside the pool, kept between questions; what fails or takes too long is dropped for a new one."""
+
+    def __init__(self, dsn: str, session: dict[str, str], admit: Admit | None) -> None:
+        self._dsn = dsn
+        self._session = session
+        self._admit = admit
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._turn = asyncio.Lock()
+
+    async def answers(self) -> bool:
+        """Whether PostgreSQL does. Raises the errors of asyncpg and the system, and `admit`'s."""
+        async with self._turn:
+            try:
+                if self._connection is None:
+                    self._connection = await asyncpg.connect(self._dsn, server_settings=self._session)
+                    if self._admit is not None:
+                        await self._admit(self._connection)
+                return bool(await self._connection.fetchval("SELECT true") is True)
+            except BaseException:
+                self.drop()
+                raise
+
+    def drop(self) -> None:
+        """Without waiting for the server, which may be away."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
 
 
 BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}

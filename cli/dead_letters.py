@@ -145,6 +145,10 @@ def _one(dead_letter: str | None, *, everything: bool) -> bool:
 @app.command("reload")
 def reload(
     most: Annotated[int, typer.Option("--max", min=1, help="most letters in the table, as DEAD_LETTERS_MAX")] = 50_000,
+    megabytes: Annotated[
+        int,
+        typer.Option("--max-megabytes", min=1, help="most of their contents, as DEAD_LETTERS_MAX_MEGABYTES"),
+    ] = 1024,
 ) -> None:
     """Store dead letters from their topics that the table had no room for when they came."""
 
@@ -159,11 +163,12 @@ def reload(
         with asking_kafka():
             settings = read(KafkaSettings, kafka_environment())
         database = await Database.connect(database_url(), schema="ticketing", process="okno")
+        room = Room(most, megabytes * 1024 * 1024)
         seen = refused = 0
 
         async def store(letters: Sequence["DeadLetter"]) -> int:
             async with database.transaction() as connection:
-                return len(await store_dead_letters(connection, letters, datetime.now(UTC), Room(most)))
+                return len(await store_dead_letters(connection, letters, datetime.now(UTC), room))
 
         try:
             portion: list[DeadLetter] = []

@@ -133,10 +133,14 @@ class TicketState(Model):
 
 
 class Revision(Model):
-    """A former content of a message and when it was replaced."""
+    """A former content of a message and when it was replaced.
+
+    `number` counts a message's from 0; None where an older writer left it out, whose lists are whole.
+    """
 
     text: str
     replaced_at: AwareDatetime
+    number: int | None = None
 
 
 class ReactionState(Model):
@@ -164,6 +168,7 @@ class DeliveryStateView(Model):
 class MessageState(Model):
     """A message of a ticket after the change. Notes and replies have no `message_key` until they are posted.
 
+    `revisions` are the latest, the oldest first: what a message was before is told by the events before, too.
     From `kind` on, what restoring needs beside; None where there is none, or where an older writer left it out.
     """
 

@@ -28,7 +28,7 @@ _REFUSALS = refusals(
         403: "The token's scope doesn't include this.",
         404: "There is no such thing.",
         409: "It is not in a state that allows this; `detail` says what is possible.",
-        413: "The body is too large.",
+        413: "The body, or what it makes of the ticket, is too large.",
         415: "The body is of a type, or compressed in a way, that isn't taken.",
         422: "A field is wrong; `errors` names each.",
         503: "The database is busy, away, or not known to be the latest; try again, `detail` says how long.",

@@ -30,10 +30,10 @@ async def lock_ticket(connection: Connection, reference: str) -> Ticket:
     ticket_id = reference
     if reference.isdigit():
         ticket_id = (await shown_ticket(connection, reference)).ticket.id
-    row = await connection.fetchrow(tickets.LOCK_ONE, ticket_id)
-    if row is None:
+    ticket = await tickets.lock_one(connection, ticket_id)
+    if ticket is None:
         raise not_found("ticket", reference)
-    return tickets.ticket_of(row)
+    return ticket
 
 
 async def message_of_ticket(connection: Connection, ticket: Ticket, message_id: str) -> Message:

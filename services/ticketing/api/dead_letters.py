@@ -38,6 +38,7 @@ from services.ticketing.store.dead_letters import (
     REPLAYABLE,
     Edit,
     Filter,
+    ListedLetter,
     StoredLetter,
     add_edit,
     blocked_by,
@@ -254,7 +255,7 @@ def _checked(letter: StoredLetter, body: EditBody) -> Encoded:
     return encoded
 
 
-def _fields(letter: StoredLetter) -> dict[str, Any]:
+def _fields(letter: ListedLetter) -> dict[str, Any]:
     return {
         "id": str(letter.id),
         "state": letter.state,

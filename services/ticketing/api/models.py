@@ -9,7 +9,7 @@ from contracts.desk_policy_v1 import Policy
 from contracts.desk_staff_v1 import StaffRole
 from contracts.keys import InvalidKey, PersonKey, platform_of
 from contracts.labels import LONGEST, label
-from contracts.ticket_events_v1 import Ping, Priority, Revision, Status
+from contracts.ticket_events_v1 import Ping, Priority, Status
 from services.ticketing.domain.ticket import AuthorKind, printable
 from services.ticketing.store.ticket_list import Sort
 from services.ticketing.tokens import Scope
@@ -265,6 +265,13 @@ class ReactionJson(BaseModel):
     at: AwareDatetime
 
 
+class RevisionJson(BaseModel):
+    """A former content of a message and when it was replaced."""
+
+    text: str
+    replaced_at: AwareDatetime
+
+
 class MessageJson(BaseModel):
     id: str
     ticket_id: str
@@ -277,7 +284,7 @@ class MessageJson(BaseModel):
     created_at: AwareDatetime
     edited_at: AwareDatetime | None
     deleted_at: AwareDatetime | None
-    revisions: list[Revision] = Field(description="Former texts, the oldest first.")
+    revisions: list[RevisionJson] = Field(description="Former texts, the oldest first.")
     attachments: list[Attachment]
     source: SourceJson | None = Field(description="Where it stands in the chat; null for notes.")
     delivery: DeliveryJson | None = Field(description="The fate of a reply; null for other messages.")

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from chassis.errors import Fate, fate_of
 from chassis.logs import get_logger
+from contracts.codec import ContractError
 from services.ticketing.store.rows import to_json
 
 log = get_logger("ticketing-api")
@@ -86,7 +87,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
     # Named, so that they are answered inside the stack like the others; `Exception` alone is answered outside of it.
-    for kind in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, UnicodeEncodeError):
+    for kind in (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        ContractError,
+        OSError,
+        TimeoutError,
+        UnicodeEncodeError,
+    ):
         app.add_exception_handler(kind, _unexpected)
 
 
@@ -154,6 +162,12 @@ async def _unexpected(request: Request, error: Exception) -> Response:
         log.warning("request_not_served", method=request.method, exc_info=error)
         detail = "The database is busy or away. Try again in a moment, with the same Idempotency-Key."
         return Problem(503, "unavailable", detail, headers={"Retry-After": "1"}).response()
+    if isinstance(error, ContractError) and error.code == "too_large":
+        log.warning("change_too_large", method=request.method, exc_info=error)
+        detail = (
+            "The ticket or message with this change is larger than a record may be; nothing was changed. Shorten it."
+        )
+        return Problem(413, "too-large", detail).response()
     if fate_of(error) is Fate.DATA or isinstance(error, UnicodeEncodeError):
         detail = (
             "The request holds what can't be stored or looked up, such as a NUL character or half a surrogate pair."

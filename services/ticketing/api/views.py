@@ -16,6 +16,7 @@ from services.ticketing.api.models import (
     MessageJson,
     ReactionJson,
     RequesterJson,
+    RevisionJson,
     SourceJson,
     TicketJson,
 )
@@ -87,7 +88,7 @@ def message_json(shown: ShownMessage, ticket: Ticket) -> MessageJson:
         created_at=message.sent_at,
         edited_at=message.edited_at,
         deleted_at=message.deleted_at,
-        revisions=list(message.revisions),
+        revisions=[RevisionJson(text=one.text, replaced_at=one.replaced_at) for one in message.revisions],
         attachments=list(message.attachments),
         source=_source(message, ticket),
         delivery=None if message.delivery is None else _delivery(message.delivery),

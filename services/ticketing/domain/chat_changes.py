@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from contracts.ticket_commands_v1 import CloseTicket, RecordReaction, RemoveMessage, ReviseMessage, Role
-from contracts.ticket_events_v1 import Actor, ActorKind, Cause, Change, ChangeKind, Revision, Status
+from contracts.ticket_events_v1 import Actor, ActorKind, Cause, Change, ChangeKind, Status
 from services.ticketing.domain.book import Book
 from services.ticketing.domain.change import advance, change_of
 from services.ticketing.domain.ticket import (
@@ -39,18 +39,16 @@ def revise_message(
     more: dict[str, Change] = {}
     if message.edited_at is not None and command.edited_at < message.edited_at:
         # An older edit that came late: its text is history already.
-        late = Revision(text=text, replaced_at=message.edited_at)
-        revised = replace(message, revisions=(*message.revisions, late))
+        revised = replace(message, revisions=message.with_former(text, message.edited_at))
     elif same:  # edited back, or recovered with its last text: what is older than this edit may come yet
         revised = replace(message, edited_at=command.edited_at)
     else:
-        former = Revision(text=message.text, replaced_at=command.edited_at)
         revised = replace(
             message,
             text=text,
             attachments=command.attachments,
             edited_at=command.edited_at,
-            revisions=(*message.revisions, former),
+            revisions=message.with_former(message.text, command.edited_at),
         )
         more = {"text": Change(old=message.text, new=text)}
     ticket = book.tickets[message.ticket_id]

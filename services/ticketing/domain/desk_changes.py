@@ -8,7 +8,7 @@ from typing import Any
 from contracts import ids
 from contracts.chat import Person
 from contracts.keys import PersonKey
-from contracts.ticket_events_v1 import Cause, Change, ChangeKind, Conversation, Ping, Priority, Revision, Status
+from contracts.ticket_events_v1 import Cause, Change, ChangeKind, Conversation, Ping, Priority, Status
 from services.ticketing.domain.change import TicketChange, advance, change_of
 from services.ticketing.domain.deliveries import AFTER_CHAT, check_instruction
 from services.ticketing.domain.placing import response_fields
@@ -146,8 +146,7 @@ def revise_reply(
     text = printable(text)
     if text == message.text:
         return None
-    former = Revision(text=message.text, replaced_at=at)
-    revised = replace(message, text=text, edited_at=at, revisions=(*message.revisions, former))
+    revised = replace(message, text=text, edited_at=at, revisions=message.with_former(message.text, at))
     more = {"text": Change(old=message.text, new=text)}
     after = advance(ticket, at, {})
     return change_of(

@@ -17,6 +17,11 @@ from contracts.ticket_events_v1 import (
     TicketState,
 )
 
+CARRIED = 20
+CARRIED_BYTES = 256 * 1024
+"""So many former texts an event carries at the most, of so many bytes in all, but at least the latest. Beside them its
+message and its change, each text of 100,000 characters, fit a record however JSON writes them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -129,6 +134,12 @@ class Message:
             return MessageKey(self.id)
         return self.delivery.message_keys[0] if self.delivery and self.delivery.message_keys else None
 
+    def with_former(self, text: str, replaced_at: datetime) -> tuple[Revision, ...]:
+        """All its revisions and this one, under the next number."""
+        number = self.revisions[-1].number if self.revisions else -1
+        assert number is not None  # noqa: S101  only events have revisions without
+        return (*self.revisions, Revision(text=text, replaced_at=replaced_at, number=number + 1))
+
     def view(self) -> MessageState:
         """What `ticket.events` says about it."""
         values: dict[str, Any] = {
@@ -143,7 +154,7 @@ class Message:
             "conversation_id": self.conversation_id,
             "edited_at": self.edited_at,
             "deleted_at": self.deleted_at,
-            "revisions": self.revisions,
+            "revisions": _latest(self.revisions),
             "kind": self.kind.value,
             "agent_id": self.agent_id,
             "thread": self.thread,
@@ -175,6 +186,17 @@ class Message:
             for one in self.reactions
             if one.added is added
         )
+
+
+def _latest(revisions: tuple[Revision, ...]) -> tuple[Revision, ...]:
+    """Those that an event carries: it has to fit a record however often its message is changed."""
+    first, size = len(revisions), 0
+    for one in reversed(revisions[-CARRIED:]):
+        size += len(one.text.encode())
+        if size > CARRIED_BYTES and first < len(revisions):
+            break
+        first -= 1
+    return revisions[first:]
 
 
 def printable(text: str) -> str:

@@ -43,7 +43,7 @@ SELECT a.*, ARRAY(
 FROM agents a"""
 _LIST = f"{_SELECT} WHERE a.id > $1 ORDER BY a.id LIMIT $2"
 _BY_IDS = f"{_SELECT} WHERE a.id = ANY($1::text[])"
-_LOCK = f"{_SELECT} WHERE a.id = $1 FOR UPDATE OF a"
+_LOCK = "SELECT FROM agents WHERE id = $1 FOR UPDATE"
 _UPSERT = """
 INSERT INTO agents (id, name, role, active, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)
 ON CONFLICT (id) DO UPDATE SET name = $2, role = $3, active = $4, updated_at = $5"""
@@ -121,8 +121,9 @@ async def agents_by_id(connection: Connection, ids: Collection[str]) -> dict[str
 
 
 async def lock_agent(connection: Connection, agent_id: str) -> Agent | None:
-    row = await connection.fetchrow(_LOCK, agent_id)
-    return None if row is None else _agent(row)
+    """Read after the lock: a statement that waited for it sees identities as they were before."""
+    await connection.execute(_LOCK, agent_id)
+    return (await agents_by_id(connection, [agent_id])).get(agent_id)
 
 
 async def save_agent(

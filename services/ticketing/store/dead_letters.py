@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from chassis.database import Connection
@@ -100,8 +100,10 @@ def _time(text: str, otherwise: datetime) -> datetime:
     return at if at.tzinfo is not None else otherwise
 
 
-@dataclass(frozen=True, slots=True)
-class StoredLetter:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedLetter:
+    """Without the content, which may have megabytes."""
+
     id: int
     identity: str
     dead_topic: str
@@ -112,8 +114,6 @@ class StoredLetter:
     partition: int
     record_offset: int
     key: bytes | None
-    value: bytes | None
-    headers: bytes
     truncated: bool
     cause: str
     error: str
@@ -130,6 +130,12 @@ class StoredLetter:
     def raw(self) -> bool:
         """A webhook's body that broke the parser: it never was a record."""
         return self.record_offset < 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLetter(ListedLetter):
+    value: bytes | None
+    headers: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +171,8 @@ _FILTER = """
     AND ($3::text IS NULL OR d.consumer = $3) AND ($4::text IS NULL OR d.cause = $4)
     AND ($5::bytea IS NULL OR d.key = $5)
     AND ($6::timestamptz IS NULL OR d.dead_at >= $6) AND ($7::timestamptz IS NULL OR d.dead_at < $7)"""
-_LIST = f"SELECT d.* FROM dead_letters d WHERE {_FILTER} AND d.id < $8 ORDER BY d.id DESC LIMIT $9"  # noqa: S608
+_LISTED = ", ".join(f"d.{one.name}" for one in fields(ListedLetter))
+_LIST = f"SELECT {_LISTED} FROM dead_letters d WHERE {_FILTER} AND d.id < $8 ORDER BY d.id DESC LIMIT $9"  # noqa: S608
 _COUNT = f"SELECT count(*) FROM dead_letters d WHERE {_FILTER}"  # noqa: S608
 _FIND = "SELECT * FROM dead_letters WHERE id = $1"
 _EDITS = """
@@ -238,10 +245,10 @@ SELECT consumer, cause, count(*) AS letters, extract(epoch FROM clock_timestamp(
 FROM dead_letters WHERE state = 'waiting' GROUP BY consumer, cause"""
 
 
-async def list_dead_letters(connection: Connection, chosen: Filter, before: int, limit: int) -> list[StoredLetter]:
+async def list_dead_letters(connection: Connection, chosen: Filter, before: int, limit: int) -> list[ListedLetter]:
     """The latest first."""
     rows = await connection.fetch(_LIST, *chosen.arguments(), before, limit)
-    return [StoredLetter(**dict(row)) for row in rows]
+    return [ListedLetter(**dict(row)) for row in rows]
 
 
 async def count_dead_letters(connection: Connection, chosen: Filter) -> int:

@@ -140,13 +140,15 @@ def _traced(ticket: Ticket, traceparent: str | None) -> Ticket:
 
 
 async def _fold_messages(connection: Connection, changes: Sequence[TicketChange]) -> None:
-    """The latest state of each message; the trace of its first one."""
+    """The latest state of each message; the trace of its first one; the former texts of all, as each has the newest."""
     first: dict[str, str | None] = {}
     latest: dict[str, Message] = {}
+    former: dict[tuple[str, int], messages.RevisionRow] = {}
     for change in changes:
         if change.message is not None:
             first.setdefault(change.message.id, change.traceparent)
             latest[change.message.id] = change.message
+            former |= {row[:2]: row for row in messages.revision_rows(change.message)}
     if not latest:
         return
     found = [latest[key] for key in sorted(latest)]
@@ -154,9 +156,8 @@ async def _fold_messages(connection: Connection, changes: Sequence[TicketChange]
     traces = next(number for number, one in enumerate(messages.COLUMNS) if one.name == "traceparent")
     columns[traces] = [first[one.id] for one in found]
     await connection.execute(_MESSAGES, *columns)
-    former = [(one.id, number, was) for one in found for number, was in enumerate(one.revisions)]
     if former:
-        await connection.execute(messages.INSERT_REVISIONS, *arrays(messages.REVISION_COLUMNS, former))
+        await connection.execute(messages.INSERT_REVISIONS, *arrays(messages.REVISION_COLUMNS, former.values()))
     reactions = [(one.id, reaction) for one in found for reaction in one.reactions]
     if reactions:
         await connection.execute(messages.UPSERT_REACTIONS, *arrays(messages.REACTION_COLUMNS, reactions))

@@ -150,13 +150,7 @@ async def load_book(connection: Connection, needs: Needs) -> Book:
     named += needs.met
     wanted = [*(book.posted.get(key, key) for key in named), *needs.deliveries]
     places = {book.aliases.place(key) for key in needs.places}
-    if needs.moving:
-        moved = list(needs.moving), list(needs.moving.values())
-        rows = await connection.fetch(tickets.LOCK_CHANNELS, wanted, list(places), *moved)
-    else:
-        rows = await connection.fetch(tickets.LOCK_CONCERNED, wanted, list(places))
-    for row in rows:
-        ticket = tickets.ticket_of(row)
+    for ticket in await tickets.lock_concerned(connection, wanted, list(places), needs.moving):
         book.tickets[ticket.id] = ticket
         key = ticket.state.place_key
         if key is not None and (key in places or needs.moving):

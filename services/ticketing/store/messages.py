@@ -15,7 +15,8 @@ from services.ticketing.store.rows import Column, insert, join, to_json, update
 SELECT = """
 SELECT m.*,
     CASE WHEN m.revision_count > 0 THEN (
-        SELECT json_agg(json_build_object('text', text, 'replaced_at', replaced_at) ORDER BY number)
+        SELECT json_agg(json_build_object('text', text, 'replaced_at', replaced_at, 'number', number)
+            ORDER BY number)
         FROM revisions WHERE message_id = m.id
     )::text END AS revisions,
     CASE WHEN m.reaction_count > 0 THEN (
@@ -99,7 +100,7 @@ _CHANGING: tuple[Column[Message], ...] = (
     Column("attachments", "jsonb", lambda m: to_json(list(m.attachments)) if m.attachments else None),
     Column("edited_at", "timestamptz", lambda m: m.edited_at),
     Column("deleted_at", "timestamptz", lambda m: m.deleted_at),
-    Column("revision_count", "int", lambda m: len(m.revisions)),
+    Column("revision_count", "int", lambda m: revision_rows(m)[-1][1] + 1 if m.revisions else 0),
     Column("reaction_count", "int", lambda m: len(m.reactions)),
     Column("delivery_state", "text", _of_delivery("state")),
     Column("delivery_operation", "text", _of_delivery("operation")),
@@ -142,6 +143,14 @@ REVISION_COLUMNS: tuple[Column[RevisionRow], ...] = (
     Column("text", "text", lambda r: r[2].text),
     Column("replaced_at", "timestamptz", lambda r: r[2].replaced_at),
 )
+
+
+def revision_rows(message: Message) -> list[RevisionRow]:
+    """By their numbers; where an older event has none, its list is whole."""
+    numbered = enumerate(message.revisions)
+    return [(message.id, at if one.number is None else one.number, one) for at, one in numbered]
+
+
 INSERT_REVISIONS = insert("revisions", REVISION_COLUMNS, after="ON CONFLICT DO NOTHING")
 
 ReactionRow = tuple[str, Reaction]

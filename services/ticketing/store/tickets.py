@@ -1,12 +1,17 @@
-"""Rows of tickets and conversations. Rows are locked in the order of their ids, so that two workers never deadlock."""
+"""Rows of tickets and conversations. Rows are locked in the order of their ids, so that two workers never deadlock.
 
-from collections.abc import Iterable, Sequence
+Tickets are locked by one statement and read by the next: a statement that waited for a lock sees the row anew, but what
+it aggregates beside it (conversations) as it was before the wait.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
 import orjson
 from pydantic import TypeAdapter
 
+from chassis.database import Connection
 from contracts.keys import PersonKey
 from contracts.ticket_events_v1 import Conversation, Ping, Requester, TicketState
 from services.ticketing.domain.ticket import Ticket
@@ -28,7 +33,8 @@ SELECT {_FIELDS}, (
 )::text AS conversations
 FROM tickets t"""  # noqa: S608
 
-LOCK_ONE = f"{SELECT} WHERE t.id = $1 FOR NO KEY UPDATE OF t"
+_READ = f"{SELECT} WHERE t.id = ANY($1::text[]) ORDER BY t.id"
+_LOCK_ONE = "SELECT id FROM tickets WHERE id = $1 FOR NO KEY UPDATE"
 
 _CONCERNED = f"""
     SELECT ticket_id FROM messages WHERE id = ANY($1::text[])
@@ -37,17 +43,39 @@ _CONCERNED = f"""
         SELECT id FROM tickets WHERE place_key = place
         ORDER BY (status IN {ACTIVE}) DESC, ended_at DESC NULLS LAST, number DESC LIMIT 1
     ) AS counts"""  # noqa: S608
-_LOCK = f"{SELECT} WHERE t.id = ANY (ARRAY({{wanted}})) ORDER BY t.id FOR NO KEY UPDATE OF t"
+_LOCK = "SELECT id FROM tickets WHERE id = ANY (ARRAY({wanted})) ORDER BY id FOR NO KEY UPDATE"
 # $1 message ids, $2 place keys: the tickets of these messages, and of each place the ticket that counts there.
-LOCK_CONCERNED = _LOCK.format(wanted=_CONCERNED)
+_LOCK_CONCERNED = _LOCK.format(wanted=_CONCERNED)
 # $3: and all tickets of these channels, $4: and the active ones of those.
 _OF_CHANNELS = f"""
     UNION SELECT ticket_id FROM conversations WHERE channel_key = ANY($3::text[])
     UNION SELECT id FROM tickets WHERE channel_key = ANY($4::text[]) AND status IN {ACTIVE}"""  # noqa: S608
-LOCK_CHANNELS = _LOCK.format(wanted=_CONCERNED + _OF_CHANNELS)
+_LOCK_CHANNELS = _LOCK.format(wanted=_CONCERNED + _OF_CHANNELS)
 
 _conversations = TypeAdapter(tuple[Conversation, ...])
 _pings = TypeAdapter(tuple[Ping, ...])
+
+
+async def lock_one(connection: Connection, ticket_id: str) -> Ticket | None:
+    """Locked until the transaction ends."""
+    found = await _locked(connection, _LOCK_ONE, ticket_id)
+    return found[0] if found else None
+
+
+async def lock_concerned(
+    connection: Connection, message_ids: Sequence[str], places: Sequence[str], moving: Mapping[str, str]
+) -> list[Ticket]:
+    """The tickets of these messages, and of each place the one that counts there; where channels move (old key -> new
+    key), all of the old ones and the active ones of the new ones too. Locked until the transaction ends.
+    """
+    if moving:
+        return await _locked(connection, _LOCK_CHANNELS, message_ids, places, list(moving), list(moving.values()))
+    return await _locked(connection, _LOCK_CONCERNED, message_ids, places)
+
+
+async def _locked(connection: Connection, lock: str, *wanted: object) -> list[Ticket]:
+    ids = [row["id"] for row in await connection.fetch(lock, *wanted)]
+    return [ticket_of(row) for row in await connection.fetch(_READ, ids)] if ids else []
 
 
 def ticket_of(row: asyncpg.Record) -> Ticket:

@@ -11,6 +11,8 @@ import pytest
 from chassis import metrics
 from chassis.database import Database
 from chassis.migrations import CHASSIS, MigrationRefused, SchemaOutdated, check_schema, migrate
+from chassis.probes import Probes
+from sandbox.stack.postgres.server import EmbeddedPostgres
 
 
 @pytest.fixture
@@ -83,6 +85,28 @@ async def test_sessions_have_their_limits(database_url: str) -> None:
     ):
         assert await database.pool.fetchval(f"SHOW {name}") == value
     assert await database.reachable()
+    await database.close()
+    assert not await database.reachable()
+
+
+async def test_a_busy_pool_is_no_reason_to_be_unready(database_url: str, postgres: EmbeddedPostgres) -> None:
+    """Answers of one second, as a readiness check may take, behind statements that take longer."""
+    database = await Database.connect(database_url, schema="router", process="router-0", max_size=2)
+    probes = Probes()
+    probes.add_readiness("database", database.reachable)
+    async with database.transaction() as one:
+        async with database.transaction() as other:
+            await other.execute("SELECT pg_advisory_xact_lock(1)")
+            waiting = asyncio.create_task(one.execute("SELECT pg_advisory_xact_lock(1)"))
+            assert await asyncio.gather(*(probes.unready() for _ in range(5))) == [{}] * 5
+            assert not waiting.done()
+        await waiting
+    await postgres.kill()
+    try:
+        assert not await database.reachable()
+    finally:
+        await postgres.restart()
+    assert await database.reachable(), "once more, on a new connection"
     await database.close()
     assert not await database.reachable()
 

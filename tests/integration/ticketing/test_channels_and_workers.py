@@ -50,6 +50,39 @@ async def test_a_moved_channel_keeps_its_conversations(desk: Desk) -> None:
     assert (post.record_key, post.moved_to, post.place.channel.key) == ("slack:C1", "slack:C2", "slack:C2")
 
 
+async def test_a_reply_that_waits_for_a_move_goes_to_the_new_channel(desk: Desk) -> None:
+    ticket = await desk.opened(slack_place("C1"))
+    async with desk.in_hand(move()):
+        writing = asyncio.create_task(desk.reply(ticket["id"]))
+        await desk.waits(writing)
+        assert not writing.done()
+    await writing
+    (post,) = await desk.said("chat.replies.v1")
+    assert (post.record_key, post.moved_to, post.place.channel.key) == ("slack:C1", "slack:C2", "slack:C2")
+    assert (await desk.ticket(ticket["id"]))["channel"]["key"] == "slack:C2"
+
+
+async def test_a_batch_that_waits_for_a_ticket_reads_its_conversations_afterwards(desk: Desk) -> None:
+    """Such as for an erasure, which takes a name out of them: the batch must not publish it again."""
+    first = place_message(slack_place("C1"))
+    await desk.apply(first)
+    edit = ReviseMessage(
+        **common("edit", slack_channel("C1")),
+        message_key=first.message.message_key,
+        text="better",
+        edited_at=later(1),
+    )
+    async with desk.database.transaction() as connection:
+        await connection.execute("SELECT FROM tickets FOR NO KEY UPDATE")
+        await connection.execute("UPDATE conversations SET place = place #- '{channel,name}'")
+        applying = asyncio.create_task(desk.apply(edit))
+        await desk.waits(applying)
+        assert not applying.done()
+    await applying
+    opened, revised = await desk.said("ticket.events.v1")
+    assert [one.ticket.conversations[0].place.channel.name for one in (opened, revised)] == ["course-1", None]
+
+
 async def test_a_conversation_s_instructions_keep_one_key_over_every_move(desk: Desk) -> None:
     """So Kafka keeps their order: nothing can overtake the post that it is about, nor a reply the one before it."""
     ticket = await desk.opened(slack_place("C1"))

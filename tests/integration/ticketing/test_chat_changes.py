@@ -66,6 +66,24 @@ async def test_an_edit_keeps_the_old_text(desk: Desk) -> None:
     assert (await desk.said("ticket.events.v1"))[-1].message.revisions[0].text == "one"
 
 
+async def test_however_often_a_message_is_edited_its_events_fit_a_record(desk: Desk) -> None:
+    long = "x" * 150_000
+    first = place_message(PLACE, "0")
+    key = first.message.message_key
+    edits = [revise(key, f"{n}{long if n > 20 else ''}", n) for n in range(1, 60)]
+    await desk.apply(first, *edits[:20])
+    await desk.apply(*edits[20:40])
+    await desk.apply(*edits[40:], react(key, "eyes", 70))
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert [former["text"].rstrip("x") for former in message["revisions"]] == [str(n) for n in range(59)]
+    carried = [[former.number for former in one.message.revisions] for one in await desk.said("ticket.events.v1")]
+    assert carried[:21] == [list(range(n)) for n in range(21)]
+    assert carried[21] == list(range(1, 21)), "twenty"
+    assert carried[-2:] == [[58], [58]], "two of these are too much, one is always there"
+
+
 async def test_an_edit_that_arrives_late_goes_into_the_history_only(desk: Desk) -> None:
     first = place_message(PLACE, "one")
     key = first.message.message_key

@@ -34,7 +34,7 @@ async def test_what_found_no_room_is_stored_later_and_what_was_settled_stays_so(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
-    records = [dead_record(b"%d" % offset, offset=offset) for offset in range(3)]
+    records = [dead_record(b"%d" % offset * 600_000, offset=offset) for offset in range(3)]
     producer = make_producer(KafkaSettings(kafka_bootstrap_servers=kafka.bootstrap_servers))
     await producer.start()
     for record in records:
@@ -43,6 +43,7 @@ async def test_what_found_no_room_is_stored_later_and_what_was_settled_stays_so(
     await project(desk, clock, *records, room=Room(letters=1))
     await post(desk, "/discard", reason="a test")
 
+    assert "no room for 2" in await okno("dead-letters", "reload", "--max-megabytes", "1")
     assert "3 dead letters are on their topics; there was no room for 1." in await okno(
         "dead-letters", "reload", "--max", "2"
     )

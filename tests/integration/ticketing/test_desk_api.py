@@ -1,5 +1,6 @@
 """Agents, policy, profiles."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from contracts.chat import Author
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
 from contracts.desk_policy_v1 import PolicyPublished
-from contracts.desk_staff_v1 import StaffIdentity
+from contracts.desk_staff_v1 import StaffIdentity, StaffRole
 from contracts.keys import slack_channel, slack_person
+from services.ticketing.store.agents import save_agent
 from tests.integration.ticketing.desk import NOW, Desk, later, place_message, problem, slack_place
 
 YAML = {"Content-Type": "application/yaml"}
@@ -47,6 +49,18 @@ async def test_an_identity_belongs_to_one_agent(desk: Desk) -> None:
     assert len(await desk.all("/agents")) == 1
     problem(await desk.http.post("/v1/agents", json={"name": "B", "identities": ["U5"]}), 422, "invalid")
     problem(await desk.http.post("/v1/agents", json={"name": "B", "role": "boss"}), 422, "invalid")
+
+
+async def test_a_change_of_an_agent_that_waits_for_another_one_keeps_its_identities(desk: Desk) -> None:
+    ann = await desk.agent("Ann", "slack:U5")
+    path = f"/v1/agents/{ann['id']}"
+    async with desk.database.transaction() as connection:
+        given = [slack_person("U5"), slack_person("U6")]
+        await save_agent(connection, ann["id"], "Ann", StaffRole.AGENT, given, NOW, active=True)
+        renaming = asyncio.create_task(desk.http.patch(path, json={"name": "Anna"}))
+        await desk.waits(renaming)
+        assert not renaming.done()
+    assert (await renaming).json()["identities"] == ["slack:U5", "slack:U6"]
 
 
 async def test_a_deactivated_agent_is_a_customer_until_activated_again(desk: Desk) -> None:

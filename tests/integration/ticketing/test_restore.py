@@ -30,6 +30,7 @@ from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.ticketing import tokens
 from services.ticketing.api.app import create_app
 from services.ticketing.bootstrap import MIGRATIONS, SCHEMA
+from services.ticketing.domain.ticket import CARRIED
 from services.ticketing.restore import restore as restore_ticketing
 from services.ticketing.tokens import Scope
 from tests import backups
@@ -215,6 +216,11 @@ async def work_since(processes: Processes, desk: Desk, before: dict[str, Any]) -
     changes = [
         commands(
             4, ReviseMessage, THREADS[0], message_key=opening[0].message.message_key, text="edited", edited_at=later(70)
+        ),
+        *(
+            commands(100 + n, ReviseMessage, THREADS[0], message_key=opening[0].message.message_key, text=f"edit {n}",
+                     edited_at=later(71 + n / 100))
+            for n in range(CARRIED + 5)
         ),
         commands(5, RemoveMessage, THREADS[1], message_key=opening[1].message.message_key, deleted_at=later(71)),
         *(

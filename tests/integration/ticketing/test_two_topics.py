@@ -188,15 +188,15 @@ async def test_only_what_waits_for_another_topic_costs_round_trips(desk: Desk) -
     ticket = await desk.opened(PLACE)
     reply = await desk.reply(ticket["id"])
     message = place_message(PLACE, "more", at=later(1))
-    # What is there, the tickets; their update, all new rows, the outbox.
-    assert await statements(desk, message) == 5
-    assert await statements(desk, revise(message.message.message_key, "even more")) == 8
+    # What is there, the tickets' locks and the tickets; their update, all new rows, the outbox.
+    assert await statements(desk, message) == 6
+    assert await statements(desk, revise(message.message.message_key, "even more")) == 9
     another = place_message(PLACE, "and", at=later(2))
-    assert await statements(desk, another, revise(another.message.message_key, "and more")) == 7
+    assert await statements(desk, another, revise(another.message.message_key, "and more")) == 8
     # And the message, twice.
-    assert await statements(desk, receipt(reply["id"], 1, "sending")) == 7
+    assert await statements(desk, receipt(reply["id"], 1, "sending")) == 8
     # And the locks, and what waited for them.
-    assert await statements(desk, answer()) == 5 + 1 + 2
+    assert await statements(desk, answer()) == 6 + 1 + 2
 
 
 C1, C2 = slack_channel("C1"), slack_channel("C2")
