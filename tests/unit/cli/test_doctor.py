@@ -38,7 +38,7 @@ class Server:
         monkeypatch.setattr("chassis.migrations.check_schema", self._check)
 
     async def _connect(self, _: str, *, schema: str, **__: object) -> Database:
-        return Connected(self, schema)  # type: ignore[arg-type]
+        return Connected(self, schema)
 
     async def _check(self, database: Database, _: object) -> None:
         if database.schema not in self.present:
@@ -51,6 +51,10 @@ class Server:
 
 
 class Connected(Database):
+    def __init__(self, server: Server, schema: str) -> None:
+        self.pool = server  # type: ignore[assignment]
+        self.schema = schema
+
     async def close(self) -> None:
         """There is nothing."""
 
