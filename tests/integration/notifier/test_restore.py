@@ -8,21 +8,24 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import CliRunner
 
 from chassis import dead_letters
+from chassis.database import Database
 from chassis.dead_letters import DeadLetter
 from chassis.records import RELEASE
 from chassis.settings import KafkaSettings
 from cli.commands import app as okno
 from contracts.chat_replies_v1 import CancelReply, ConfirmReply, DeleteReply, EditReply, PostReply, ResendReply
 from contracts.keys import Platform
+from contracts.topics import TOPICS
 from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.notifier.bootstrap import SCHEMA
 from services.notifier.outcomes import Later, Posted, Target
-from tests import backups
+from tests import backups, topic_reader
 from tests.integration.notifier.conftest import Desk, Dying, eventually
 from tests.integration.notifier.test_process import Notifiers
 
@@ -259,6 +262,51 @@ async def test_where_nothing_is_newer_the_posts_that_will_go_out_are_told(
     said = await restore(scene, monkeypatch)
     assert "to come: 1 queued posts" in said
     assert "to come: 1 posts were being sent" in said
+
+
+async def test_where_all_since_is_past_retention_the_notifier_goes_on_and_what_waited_may_have_been_sent(
+    scene: Scene, postgres: EmbeddedPostgres, kafka_admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = scene.desk
+    thread, dialog = desk.slack_channel(), desk.telegram_dialog()
+    waited, before = desk.post(dialog, "waited"), desk.post(thread, "before")
+    await desk.database.close()
+    first = scene.notifiers(scene.dsn)
+    first.start()
+    await first.publish(before)
+    await scene.reaches(before, "post sent")
+    stop(first)
+    desk.database = await Database.connect(scene.dsn, schema=SCHEMA, process="test", min_size=1, max_size=1)
+    await desk.give(waited)
+    await desk.database.close()  # a database in use can't be copied
+    async with backups.copied(postgres, scene.dsn) as lost:
+        gone = scene.notifiers(lost)
+        gone.start()
+        since = [desk.post(thread, "since"), desk.post(thread, "since too")]
+        await gone.publish(*since)
+        for post in (waited, *since):
+            await scene.reaches(post, "post sent")
+        stop(gone)
+    partitions = [
+        TopicPartition(name, number)
+        for name in ("chat.replies.v1", "chat.receipts.v1")
+        for number in range(TOPICS[name].partitions)
+    ]
+    ends = await topic_reader.ends(scene.kafka.bootstrap_servers, partitions)
+    await kafka_admin.delete_records({tp: RecordsToDelete(end) for tp, end in ends.items() if end})
+
+    said = await restore(scene, monkeypatch)
+    assert "not recovered: 2 records of chat.replies.v1 that notifier had not read are past retention" in said
+    assert "recovered: 1 posts were possibly sent" in said
+    back = scene.notifiers(scene.dsn)
+    back.start()
+    more = desk.post(thread, "more")
+    await back.publish(more)
+    await eventually(lambda: len(desk.slack_posts(thread)) == 4)
+    stop(back)
+    assert desk.slack_posts(thread) == ["before", "since", "since too", "more"]
+    assert desk.telegram_posts(dialog) == ["waited"]
+    assert "nothing was missing" in await restore(scene, monkeypatch)
 
 
 async def test_a_receipt_of_a_forgotten_delivery_is_no_sign_of_a_ledger_set_back(
