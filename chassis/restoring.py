@@ -75,6 +75,11 @@ class Place:
         """What the group has committed; `begin` where it has committed less."""
         return max(self.begin, self.log.committed or 0)
 
+    @property
+    def behind(self) -> bool:
+        """Whether the group may have read more than the database knows; of what has expired nobody can tell."""
+        return bool(self.expired) or self.committed > self.begin
+
 
 class LogReader:
     """Reads topics as they are now. Nobody's positions and no group's offsets move."""

@@ -74,7 +74,7 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
         found = await restoring.places(connection, SCHEMA, CONSUMER, await log.logs([REPLIES], group=CONSUMER))
         told = _Log()
         await _fold_receipts(connection, log, told, tell)
-        behind = any(place.committed > place.begin for place in found.values())
+        behind = any(place.behind for place in found.values())
         if not behind and not told.fates:
             recovery = Recovery(["nothing was missing: no receipt is newer than the ledger"])
             recovery.to_come += await _to_come(connection, found)

@@ -2,11 +2,12 @@
 
 What has no receipt that ends it was possibly sent: a post is left in doubt, as after a sender's death, so the next
 holder of its lease reads it back (Slack) or calls it `unknown` (Telegram). Edits and deletions are made again, which
-does no harm. Only what a receipt ends is ended.
+does no harm. Only what a receipt ends is ended, and that is written whatever state the ledger had.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -38,6 +39,8 @@ class Fate:
     attempts: int = 0
     error: DeliveryError | None = None
     keys: tuple[MessageKey, ...] = ()
+    confirmed: int | None = None
+    """Behind how many messages with keys stands the one that a person confirmed unseen."""
     edits: list[DeliveryState] = field(default_factory=list)
     """How edits ended, in order."""
     deleted: DeliveryState | None = None
@@ -49,12 +52,17 @@ class Fate:
         """The next receipt. One that isn't newer changes nothing."""
         if receipt.version <= self.version:
             return
+        follows = receipt.version == self.version + 1
         self.version, self.at = receipt.version, receipt.at
         self.keys = receipt.message_keys
         state = receipt.state
         match receipt.operation:
             case Operation.POST:
-                self.resends += (self.post or self.was) in _ENDED_BADLY and state is DeliveryState.QUEUED
+                before = self.post or self.was
+                unseen = follows and before is DeliveryState.UNKNOWN  # the platform ends no post that was given up
+                self.resends += before in _ENDED_BADLY and state is DeliveryState.QUEUED
+                if state is DeliveryState.SENT and (unseen or not self.keys):
+                    self.confirmed = len(self.keys)
                 self.post, self.attempts, self.error = state, receipt.attempts, receipt.error
             case Operation.EDIT if state not in ACTIVE:
                 self.edits.append(state)
@@ -113,6 +121,7 @@ def settled(entry: Entry, told: Told, fate: Fate, at: datetime) -> int:
     entry.version, entry.changed = max(entry.version, fate.version), True
     if fate.post is not None:
         post.state, post.attempts, post.error = fate.post, max(post.attempts, fate.attempts), fate.error
+        post.changed = True
     if post.state in _ENDED_BADLY and told.resends > fate.resends:
         post.state = DeliveryState.SENDING  # asked for once more, and nothing says what came of it
     if post.state in ACTIVE:
@@ -129,9 +138,19 @@ def settled(entry: Entry, told: Told, fate: Fate, at: datetime) -> int:
         entry.operations.append(_following(entry, Operation.EDIT, told.edits[-1], at))
     shown = entry.revision - 1 if again else entry.revision
     if fate.at is not None:
-        entry.parts = {number: Part(key, shown) for number, key in enumerate(fate.keys)}
+        entry.parts = _parts(entry.parts, fate, shown)
     _settle_deletion(entry, told, fate, at, in_chat=in_chat)
     return shown
+
+
+def _parts(known: Mapping[int, Part], fate: Fate, shown: int) -> dict[int, Part]:
+    """Receipts name the messages with keys, in order; those without keep their numbers, so none is posted again."""
+    parts = {number: part for number, part in known.items() if part.key is None}
+    if fate.confirmed is not None:
+        parts[fate.confirmed + len(parts)] = Part(None, shown)
+    free = (number for number in range(len(parts) + len(fate.keys)) if number not in parts)
+    with_keys = {number: Part(key, shown) for number, key in zip(free, fate.keys, strict=False)}
+    return parts | with_keys
 
 
 def _settle_deletion(entry: Entry, told: Told, fate: Fate, at: datetime, *, in_chat: bool) -> None:

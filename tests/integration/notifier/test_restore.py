@@ -8,21 +8,25 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import CliRunner
 
 from chassis import dead_letters
+from chassis.database import Database
 from chassis.dead_letters import DeadLetter
 from chassis.records import RELEASE
 from chassis.settings import KafkaSettings
 from cli.commands import app as okno
-from contracts.chat_replies_v1 import DeleteReply, EditReply, PostReply
+from contracts.chat_replies_v1 import CancelReply, ConfirmReply, DeleteReply, EditReply, PostReply, ResendReply
+from contracts.keys import Platform
+from contracts.topics import TOPICS
 from sandbox.stack.kafka.server import EmbeddedKafka
 from sandbox.stack.postgres.server import EmbeddedPostgres
 from services.notifier.bootstrap import SCHEMA
 from services.notifier.outcomes import Later, Posted, Target
-from tests import backups
-from tests.integration.notifier.conftest import Desk, eventually
+from tests import backups, topic_reader
+from tests.integration.notifier.conftest import Desk, Dying, eventually
 from tests.integration.notifier.test_process import Notifiers
 
 BLIND = {
@@ -94,6 +98,11 @@ async def restore(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> str:
     return said.output
 
 
+def posts_in(found: backups.Rows) -> backups.Rows:
+    """How posts stand. Of edits and deletions that ended since, nothing is kept."""
+    return {"operations": [one for one in found["operations"] if one["kind"] == "post"]}
+
+
 def stop(notifiers: Notifiers) -> None:
     for process in notifiers.running:
         process.terminate()
@@ -130,6 +139,7 @@ async def test_nothing_is_posted_again_and_what_was_sent_can_be_changed(
     restored = await backups.rows(scene.dsn, SCHEMA, without=("buckets",), blind=BLIND)
     for name in ("deliveries", "parts", "instructions"):
         assert backups.differences({name: restored[name]}, {name: expected[name]}) == []
+    assert backups.differences(posts_in(restored), posts_in(expected)) == []
     back = scene.notifiers(scene.dsn)
     back.start()
     more = desk.post(thread, "more")
@@ -142,6 +152,65 @@ async def test_nothing_is_posted_again_and_what_was_sent_can_be_changed(
     stop(back)
     assert desk.telegram_posts(dialog) == ["better"]
     assert desk.slack_posts(thread) == ["no more" if text == "waited" else text for text in chats[0]] + ["more"]
+
+
+async def test_how_posts_of_the_backup_ended_since_is_in_the_ledger_and_none_is_posted_again(
+    scene: Scene, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, faults = scene.desk, scene.desk.telegram.faults
+    dialogs = {name: number for number, name in enumerate(("lost", "confirmed", "failed", "cancelled", "resent"), 5)}
+    places = {name: desk.telegram_dialog(number) for name, number in dialogs.items()}
+    places["leased"] = desk.slack_channel()
+    given = {name: desk.post(place, name) for name, place in places.items()}
+    faults.add("sendMessage", "drop_before", count=1, chat_id=dialogs["resent"])
+    dying = Dying(desk, posts=False)
+    async with desk.dispatching(senders=desk.senders() | {Platform.SLACK: dying}):
+        await desk.give(given["leased"], given["resent"])
+        await desk.reaches(given["resent"], "post unknown")
+        await dying.died.wait()
+    await desk.give(*(given[name] for name in ("lost", "confirmed", "failed", "cancelled")))
+    await desk.database.close()  # a database in use can't be copied
+    async with backups.copied(postgres, scene.dsn) as lost:
+        for name in ("lost", "confirmed"):
+            faults.add("sendMessage", "drop", count=1, chat_id=dialogs[name])
+        desk.telegram.actions.block(dialogs["failed"], blocked=True)
+        await execute(
+            lost,
+            "INSERT INTO notifier.pauses (scope, reason, paused_by) "
+            f"VALUES ('{places['cancelled'].channel.key}', 'a test', 'a test')",
+        )
+        gone = scene.notifiers(lost)
+        gone.start()
+        await scene.reaches(given["confirmed"], "post unknown")
+        await gone.publish(
+            desk.about(ConfirmReply, given["confirmed"]),
+            desk.about(CancelReply, given["cancelled"]),
+            desk.about(ResendReply, given["resent"]),
+        )
+        ends = {"lost": "unknown", "failed": "failed", "cancelled": "cancelled"}
+        for name, post in given.items():
+            await scene.reaches(post, f"post {ends.get(name, 'sent')}")
+        stop(gone)
+        expected = await backups.rows(lost, SCHEMA, without=("buckets", "pauses"), blind=BLIND)
+    desk.telegram.actions.block(dialogs["failed"], blocked=False)
+
+    said = await restore(scene, monkeypatch)
+    assert "recovered: 0 posts were possibly sent" in said
+    restored = await backups.rows(scene.dsn, SCHEMA, without=("buckets", "pauses"), blind=BLIND)
+    assert backups.differences(posts_in(restored), posts_in(expected)) == []
+    assert backups.differences({"parts": restored["parts"]}, {"parts": expected["parts"]}) == []
+    back = scene.notifiers(scene.dsn)
+    back.start()
+    more = [desk.post(place, "more") for place in places.values()]
+    await back.publish(*more, desk.about(EditReply, given["confirmed"], text="other"))
+    for post in more:
+        await scene.reaches(post, "post sent")
+    await scene.reaches(given["confirmed"], "edit failed")
+    stop(back)
+    arrived = {name: desk.telegram_posts(places[name]) for name in dialogs}
+    silent = ("failed", "cancelled")
+    assert arrived == {name: ["more"] if name in silent else [name, "more"] for name in dialogs}
+    assert desk.slack_posts(places["leased"]) == ["leased", "more"]
 
 
 async def test_what_has_no_receipt_is_looked_for_in_slack_and_unknown_in_telegram(
@@ -195,6 +264,51 @@ async def test_where_nothing_is_newer_the_posts_that_will_go_out_are_told(
     assert "to come: 1 posts were being sent" in said
 
 
+async def test_where_all_since_is_past_retention_the_notifier_goes_on_and_what_waited_may_have_been_sent(
+    scene: Scene, postgres: EmbeddedPostgres, kafka_admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = scene.desk
+    thread, dialog = desk.slack_channel(), desk.telegram_dialog()
+    waited, before = desk.post(dialog, "waited"), desk.post(thread, "before")
+    await desk.database.close()
+    first = scene.notifiers(scene.dsn)
+    first.start()
+    await first.publish(before)
+    await scene.reaches(before, "post sent")
+    stop(first)
+    desk.database = await Database.connect(scene.dsn, schema=SCHEMA, process="test", min_size=1, max_size=1)
+    await desk.give(waited)
+    await desk.database.close()  # a database in use can't be copied
+    async with backups.copied(postgres, scene.dsn) as lost:
+        gone = scene.notifiers(lost)
+        gone.start()
+        since = [desk.post(thread, "since"), desk.post(thread, "since too")]
+        await gone.publish(*since)
+        for post in (waited, *since):
+            await scene.reaches(post, "post sent")
+        stop(gone)
+    partitions = [
+        TopicPartition(name, number)
+        for name in ("chat.replies.v1", "chat.receipts.v1")
+        for number in range(TOPICS[name].partitions)
+    ]
+    ends = await topic_reader.ends(scene.kafka.bootstrap_servers, partitions)
+    await kafka_admin.delete_records({tp: RecordsToDelete(end) for tp, end in ends.items() if end})
+
+    said = await restore(scene, monkeypatch)
+    assert "not recovered: 2 records of chat.replies.v1 that notifier had not read are past retention" in said
+    assert "recovered: 1 posts were possibly sent" in said
+    back = scene.notifiers(scene.dsn)
+    back.start()
+    more = desk.post(thread, "more")
+    await back.publish(more)
+    await eventually(lambda: len(desk.slack_posts(thread)) == 4)
+    stop(back)
+    assert desk.slack_posts(thread) == ["before", "since", "since too", "more"]
+    assert desk.telegram_posts(dialog) == ["waited"]
+    assert "nothing was missing" in await restore(scene, monkeypatch)
+
+
 async def test_a_receipt_of_a_forgotten_delivery_is_no_sign_of_a_ledger_set_back(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +319,7 @@ async def test_a_receipt_of_a_forgotten_delivery_is_no_sign_of_a_ledger_set_back
     first.start()
     await first.publish(old)
     await scene.reaches(old, "post sent")
-    await execute(scene, *(f"DELETE FROM notifier.{table}" for table in ("operations", "parts", "deliveries")))
+    await execute(scene.dsn, *(f"DELETE FROM notifier.{table}" for table in ("operations", "parts", "deliveries")))
     await first.publish(desk.about(EditReply, old, text="x", seen_version=3, conversation_id=old.conversation_id))
     await scene.reaches(old, "edit failed")
     stop(first)
@@ -218,13 +332,13 @@ async def test_a_receipt_of_a_forgotten_delivery_is_no_sign_of_a_ledger_set_back
     assert "nothing was missing" in await restore(scene, monkeypatch)
 
     # Set back to before the edit, it is one; once restored, it is none.
-    await execute(scene, "DELETE FROM notifier.forgotten")
+    await execute(scene.dsn, "DELETE FROM notifier.forgotten")
     assert "not recovered: 1 deliveries" in await restore(scene, monkeypatch)
     assert "nothing was missing" in await restore(scene, monkeypatch)
 
 
-async def execute(scene: Scene, *statements: str) -> None:
-    connection = await asyncpg.connect(scene.dsn)
+async def execute(dsn: str, *statements: str) -> None:
+    connection = await asyncpg.connect(dsn)
     for statement in statements:
         await connection.execute(statement)
     await connection.close()

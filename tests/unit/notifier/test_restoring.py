@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from contracts.chat_receipts_v1 import DeliveryChanged, DeliveryState, Operation
 from contracts.chat_replies_v1 import CancelReply, DeleteReply, EditReply, ReplyInstruction, ResendReply
 from contracts.keys import MessageKey
-from services.notifier.ledger.entry import Entry
+from services.notifier.ledger.entry import Entry, Part
 from services.notifier.ledger.restoring import Fate, Told, instructed, settled
 from tests.unit.notifier.test_instructions import AT, CHANNEL, KEY, S, entry_in
 
@@ -30,18 +31,26 @@ def edit(text: str, number: int = 2) -> ReplyInstruction:
 
 
 def restored(
-    given: list[ReplyInstruction], *receipts: tuple[Operation, DeliveryState], in_ledger: DeliveryState = QUEUED
+    given: list[ReplyInstruction],
+    *receipts: tuple[Operation, DeliveryState],
+    in_ledger: DeliveryState = QUEUED,
+    parts: Sequence[MessageKey | None] = (),
 ) -> tuple[Entry, int]:
-    """The entry after it, and which of its texts the chat shows. Message keys are told from the first `sent` on."""
+    """The entry after it, and which of its texts the chat shows.
+
+    Message keys are those of the ledger's parts, and told from the first `sent` on, unless a person said that.
+    """
     entry: Entry | None = entry_in(in_ledger)
     assert entry is not None
-    told, fate = Told(), Fate(entry.version, in_ledger)
-    keys: tuple[MessageKey, ...] = ()
+    entry.parts = {number: Part(key, 1) for number, key in enumerate(parts)}
+    told, fate, was = Told(), Fate(entry.version, in_ledger), in_ledger
+    keys = entry.message_keys
     for one in given:
         entry = instructed(entry, told, one, partition=3, traceparent=None, at=AT)
     assert entry is not None
     for operation, state in receipts:
-        keys = (KEY,) if state is SENT else keys
+        keys = (KEY,) if state is SENT and was is not UNKNOWN and not keys else keys
+        was = state if operation is POST else was
         fate.fold(
             DeliveryChanged(
                 delivery_id="d1", version=fate.version + 1, channel_key=CHANNEL, conversation_id="c1",
@@ -66,6 +75,45 @@ def test_a_post_that_no_receipt_ends_is_in_doubt(receipts: list[tuple[Operation,
 def test_a_post_that_a_receipt_ends_is_ended(state: DeliveryState) -> None:
     entry, _ = restored([], (POST, QUEUED), (POST, SENDING), (POST, state))
     assert (entry.post.state, waiting(entry)) == (state, [])
+
+
+@pytest.mark.parametrize("in_ledger", [QUEUED, SENDING, UNKNOWN, FAILED])
+@pytest.mark.parametrize("state", [SENT, UNKNOWN, FAILED, S.CANCELLED])
+def test_how_a_post_ended_is_written_whatever_the_ledger_had(in_ledger: DeliveryState, state: DeliveryState) -> None:
+    entry, _ = restored([], (POST, QUEUED), (POST, SENDING), (POST, state), in_ledger=in_ledger)
+    assert (entry.post.state, entry.post.changed) == (state, True)
+
+
+@pytest.mark.parametrize("in_ledger", [QUEUED, UNKNOWN])
+def test_what_a_person_confirmed_unseen_stays_a_part_without_a_key(in_ledger: DeliveryState) -> None:
+    doubt = [] if in_ledger is UNKNOWN else [(POST, SENDING), (POST, UNKNOWN)]
+    entry, _ = restored([], *doubt, (POST, SENT), in_ledger=in_ledger)
+    assert (entry.post.state, entry.parts) == (SENT, {0: Part(None, 1)})
+    entry, _ = restored([edit("new")], *doubt, (POST, SENT), (EDIT, FAILED), in_ledger=in_ledger)
+    assert [part.key for part in entry.parts.values()] == [None]
+
+
+def test_a_confirmed_part_comes_behind_those_whose_keys_are_known() -> None:
+    entry, _ = restored([], (POST, SENT), in_ledger=UNKNOWN, parts=[KEY])
+    assert entry.parts == {0: Part(KEY, 1), 1: Part(None, 1)}
+
+
+def test_confirmed_parts_of_the_ledger_stay_at_their_numbers() -> None:
+    entry, _ = restored([edit("new")], (EDIT, FAILED), in_ledger=SENT, parts=[None, KEY])
+    assert [entry.parts[number].key for number in (0, 1)] == [None, KEY]
+
+
+def test_a_post_that_was_deleted_since_has_no_parts() -> None:
+    entry, fate = entry_in(QUEUED), Fate(1)
+    for version, operation, keys in ((2, POST, (KEY,)), (3, DELETE, ())):
+        fate.fold(
+            DeliveryChanged(
+                delivery_id="d1", version=version, channel_key=CHANNEL, conversation_id="c1",
+                operation=operation, state=SENT, at=AT, message_keys=keys,
+            )
+        )  # fmt: skip
+    settled(entry, Told(), fate, LATER)
+    assert entry.parts == {}
 
 
 def test_an_edit_that_a_receipt_ends_is_not_made_again() -> None:
