@@ -62,6 +62,8 @@ def parse(update: Json, bot: Bot, received_at: datetime) -> Parsed:
 def _message(message: Json, bot: Bot, received_at: datetime) -> Parsed:
     if (moved := _moved(message, bot, received_at)) is not None:
         return Parsed("message.migrated", (moved,))
+    if message.get("is_automatic_forward"):
+        return Parsed("message.automatic_forward")
     if _CONTENT.isdisjoint(message):
         return Parsed(f"message.{_service_kind(message)}")
     channel = _channel(message["chat"], bot)
@@ -91,6 +93,8 @@ def _message(message: Json, bot: Bot, received_at: datetime) -> Parsed:
 
 
 def _edited(message: Json, bot: Bot, received_at: datetime) -> Parsed:
+    if message.get("is_automatic_forward"):
+        return Parsed("edited_message.automatic_forward")
     channel = _channel(message["chat"], bot)
     record = MessageEdited(
         channel=channel,
@@ -113,7 +117,8 @@ def _reaction(reaction: Json, bot: Bot, received_at: datetime, update_id: int) -
     """
     channel = _channel(reaction["chat"], bot)
     old, new = _reaction_names(reaction["old_reaction"]), _reaction_names(reaction["new_reaction"])
-    person = _author({"from": reaction.get("user"), "sender_chat": reaction.get("actor_chat")}, bot)
+    actor = {"chat": reaction["chat"], "from": reaction.get("user"), "sender_chat": reaction.get("actor_chat")}
+    person = _author(actor, bot)
     if len(old) + len(new) > _MAX_REACTIONS:
         raise ValueError("too many reactions")
     changes = [(name, False) for name in old if name not in new] + [(name, True) for name in new if name not in old]
@@ -194,10 +199,12 @@ def _channel_type(chat: Json) -> ChannelType:
 
 
 def _author(message: Json, bot: Bot) -> Author:
-    """Anonymous administrators and channels write as a chat (`sender_chat`)."""
+    """Anonymous administrators write as their group, channels and people who hide behind one as that channel
+    (`sender_chat`); outside private chats `from` is then a stand-in, and not always a bot ("Message", `from`).
+    """
     user: Json | None = message.get("from")
     chat: Json | None = message.get("sender_chat")
-    if chat is not None and (user is None or user.get("is_bot")):
+    if chat is not None and (user is None or message["chat"]["type"] != "private"):
         title = chat.get("title") or chat.get("username")
         return Author(key=keys.telegram_person(chat["id"]), name=clean(title) if title else None)
     if user is None:

@@ -112,6 +112,30 @@ def test_an_anonymous_administrator_writes_as_the_chat() -> None:
     assert (event.author.key, event.author.name, event.author.is_bot) == ("telegram:-100", "Club", False)
 
 
+TELEGRAM = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+NEWS = {"id": -500, "title": "News", "type": "channel"}
+
+
+def test_a_linked_channels_post_is_nobodys_question() -> None:
+    """Telegram copies each into the group, from a user that isn't marked as a bot; people comment on the copy."""
+    copied = message(chat=GROUP, sender_chat=NEWS, is_automatic_forward=True, **{"from": TELEGRAM})
+    parsed = parse({"update_id": 1, "message": copied}, BOT, NOW)
+    assert (parsed.kind, parsed.records, parsed.known) == ("message.automatic_forward", (), True)
+    edited = parse({"update_id": 1, "edited_message": {**copied, "edit_date": 1700000060}}, BOT, NOW)
+    assert (edited.kind, edited.records, edited.known) == ("edited_message.automatic_forward", (), True)
+    comment = posted(chat=GROUP, message_thread_id=8, reply_to_message=copied)
+    assert (comment.author.key, comment.thread, comment.mentions_us) == ("telegram:5", None, False)
+
+
+@pytest.mark.parametrize("stand_in", [TELEGRAM, {"id": 136817688, "is_bot": True, "first_name": "Channel"}])
+def test_who_hides_behind_a_channel_is_the_channel(stand_in: Json) -> None:
+    event = posted(chat=GROUP, sender_chat=NEWS, **{"from": stand_in})
+    assert (event.author.key, event.author.name, event.author.is_bot) == ("telegram:-500", "News", False)
+    (edit,) = records(edited_message=message(chat=GROUP, sender_chat=NEWS, edit_date=1, **{"from": stand_in}))
+    assert edit.author == event.author
+    assert posted(sender_chat=NEWS).author.key == "telegram:5"
+
+
 def test_an_edit_has_the_edit_date() -> None:
     (event,) = records(edited_message=message(text="new", edit_date=1700000060))
     assert isinstance(event, MessageEdited)
