@@ -14,11 +14,10 @@ from contracts.chat import Attachment, Author, Channel, ChannelType, Command
 from contracts.chat_events_v1 import ButtonPressed, ChannelMoved, MessageEdited, MessagePosted, ReactionChanged
 from contracts.keys import PersonKey, Platform
 from services.ingest.parsed import NotYet, Parsed, clean
+from services.ingest.telegram.content import FILES, service_kind, stand_in
 
 Json = dict[str, Any]
 
-_MEDIA = ("document", "video", "audio", "voice", "video_note", "animation", "sticker")
-_CONTENT = frozenset({"text", "caption", "photo", "contact", "location", "venue", "poll", "dice", "story", *_MEDIA})
 _LONGEST_NAME = 100
 """A user name and a command have at most 32 characters each, and a command may name the bot."""
 _MAX_REACTIONS = 100
@@ -64,8 +63,8 @@ def _message(message: Json, bot: Bot, received_at: datetime) -> Parsed:
         return Parsed("message.migrated", (moved,))
     if message.get("is_automatic_forward"):
         return Parsed("message.automatic_forward")
-    if _CONTENT.isdisjoint(message):
-        return Parsed(f"message.{_service_kind(message)}")
+    if (service := service_kind(message)) is not None:
+        return Parsed(f"message.{service}")
     channel = _channel(message["chat"], bot)
     text = clean(_text(message))
     entities = _entities(message)
@@ -174,11 +173,6 @@ def _moved(message: Json, bot: Bot, received_at: datetime) -> ChannelMoved | Non
     )
 
 
-def _service_kind(message: Json) -> str:
-    known = ("new_chat_members", "left_chat_member", "forum_topic_created", "forum_topic_edited", "pinned_message")
-    return next((name for name in known if name in message), "service")
-
-
 def _channel(chat: Json, bot: Bot) -> Channel:
     name = chat.get("title") or chat.get("username")
     return Channel(
@@ -222,13 +216,8 @@ def _author(message: Json, bot: Bot) -> Author:
 
 def _text(message: Json) -> str:
     """The text or caption; where there is neither, what the message shows (a contact, a place)."""
-    if (text := message.get("text", message.get("caption"))) is not None:
-        return str(text)
-    if contact := message.get("contact"):
-        return f"{contact.get('first_name', '')} {contact.get('phone_number', '')}".strip()
-    if location := message.get("location"):
-        return f"{location['latitude']}, {location['longitude']}"
-    return str((message.get("sticker") or message.get("dice") or {}).get("emoji", ""))
+    text = message.get("text", message.get("caption"))
+    return stand_in(message) if text is None else str(text)
 
 
 def _entities(message: Json) -> list[tuple[Json, str]]:
@@ -298,14 +287,15 @@ def _our_post_at(message: Json, bot: Bot) -> datetime | None:
 
 
 def _attachments(message: Json) -> tuple[Attachment, ...]:
-    found = [message[name] for name in _MEDIA if name in message]
+    """Each file once: an animation is told as a document too."""
+    found = [message[name] for name in FILES if name in message]
     if photos := message.get("photo"):
         found.append({**photos[-1], "mime_type": "image/jpeg"})
     return tuple(
         Attachment(
             id=file["file_id"], name=file.get("file_name"), media_type=file.get("mime_type"), size=file.get("file_size")
         )
-        for file in found
+        for file in {file["file_id"]: file for file in found}.values()
     )
 
 

@@ -216,11 +216,83 @@ def test_both_announcements_of_a_migration_are_one_event() -> None:
 
 @pytest.mark.parametrize(
     "service",
-    [{"new_chat_members": [ANNA]}, {"forum_topic_created": {"name": "x", "icon_color": 1}}, {"pinned_message": {}}],
+    [
+        {"new_chat_members": [ANNA]},
+        {"forum_topic_created": {"name": "x", "icon_color": 1}},
+        {"pinned_message": {}},
+        {"giveaway_created": {}},
+        {"delete_chat_photo": True},
+        {"video_chat_ended": {"duration": 1}},
+        {"successful_payment": {}},
+    ],
 )
 def test_service_messages_carry_nothing_for_us(service: Json) -> None:
-    fields = {k: v for k, v in message(**service).items() if k != "text"}
-    assert parse({"update_id": 1, "message": fields}, BOT, NOW).records == ()
+    parsed = parse({"update_id": 1, "message": of(**service)}, BOT, NOW)
+    assert (parsed.kind, parsed.records, parsed.known) == (f"message.{next(iter(service))}", (), True)
+
+
+def of(**content: Any) -> Json:
+    """A message without text."""
+    return {k: v for k, v in message(**content).items() if k != "text"}
+
+
+VENUE_TEXT = "Cafe, Main St 1 (1.5, 2.5)"
+PLACE = {"latitude": 1.5, "longitude": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (
+            {"checklist": {"title": "Move", "tasks": [{"id": 1, "text": "pack"}, {"id": 2, "text": "go"}]}},
+            "[checklist] Move: pack; go",
+        ),
+        (
+            {"poll": {"question": "When?", "options": [{"text": "now", "voter_count": 1}, {"text": "later"}]}},
+            "[poll] When?: now; later",
+        ),
+        ({"venue": {"title": "Cafe", "address": "Main St 1", "location": PLACE}, "location": PLACE}, VENUE_TEXT),
+        ({"location": PLACE}, "1.5, 2.5"),
+        ({"contact": {"first_name": "Anna", "last_name": "K", "phone_number": "+1"}}, "Anna K +1"),
+        ({"contact": {"first_name": "Anna", "phone_number": "+1"}}, "Anna +1"),
+        ({"game": {"title": "Chess", "description": "d", "photo": []}}, "[game] Chess"),
+        ({"invoice": {"title": "Tea", "currency": "EUR"}}, "[invoice] Tea"),
+        ({"paid_media": {"star_count": 1, "paid_media": []}}, "[paid media]"),
+        ({"giveaway": {"chats": [], "winner_count": 1, "prize_description": "a car"}}, "[giveaway] a car"),
+        ({"giveaway": {"chats": [], "winner_count": 1}}, "[giveaway]"),
+        ({"giveaway_winners": {"winner_count": 1}}, "[giveaway winners]"),
+        ({"story": {"chat": NEWS, "id": 1}}, "[story] News"),
+        ({"dice": {"emoji": "x", "value": 1}}, "x"),
+        ({"sticker": {"file_id": "s", "emoji": "y"}}, "y"),
+        ({"voice": {"file_id": "v"}}, ""),
+        ({"photo": [{"file_id": "p"}], "live_photo": {"file_id": "q"}, "has_media_spoiler": True}, ""),
+        ({"hologram": {"title": "A cube"}, "effect_id": "7"}, "[hologram] A cube"),
+        ({"hologram": ["?"]}, "[hologram]"),
+        ({}, "[unsupported message]"),
+    ],
+)
+def test_content_without_text_is_a_post_that_says_what_it_shows(content: Json, text: str) -> None:
+    (event,) = records(message=of(**content))
+    assert isinstance(event, MessagePosted)
+    assert (event.text, event.record_id) == (text, "telegram:7700:5:8")
+    (edit,) = records(edited_message=of(**content, caption="look", edit_date=1))
+    assert edit.text == "look"
+
+
+def test_votes_and_done_tasks_change_no_text() -> None:
+    tasks = [{"id": 1, "text": "pack"}]
+    done = [{**tasks[0], "completed_by_user": ANNA, "completion_date": 1}]
+    first, later = (
+        records(edited_message=of(checklist={"title": "Move", "tasks": told}, edit_date=1))[0] for told in (tasks, done)
+    )
+    assert first.text == later.text
+
+
+def test_an_animation_is_one_file() -> None:
+    """The Bot API tells it as a document too, for older bots."""
+    file = {"file_id": "a", "file_name": "cat.mp4", "mime_type": "video/mp4", "file_size": 3}
+    (event,) = records(message=of(animation=file, document=file))
+    assert [(one.id, one.name) for one in event.attachments] == [("a", "cat.mp4")]
 
 
 def test_an_unknown_update_is_named_and_a_known_one_is_not_unknown() -> None:
