@@ -128,6 +128,16 @@ def service_kind(message: Json) -> str | None:
     return next((name for name in message if name in SERVICE), None)
 
 
+def is_moving(edited: Json) -> bool:
+    """An edit by nobody: while a location is live (`live_period`) new coordinates come every few seconds. The last one,
+    which ends it, has no period any more.
+    """
+    location: Json | None = edited.get("location")
+    if location is None:
+        return False
+    return "live_period" in location or not ("text" in edited or "caption" in edited)
+
+
 def stand_in(message: Json) -> str:
     """What the message shows, in words: "[game] Chess". Empty where its files tell.
 

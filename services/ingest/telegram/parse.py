@@ -14,7 +14,7 @@ from contracts.chat import Attachment, Author, Channel, ChannelType, Command
 from contracts.chat_events_v1 import ButtonPressed, ChannelMoved, MessageEdited, MessagePosted, ReactionChanged
 from contracts.keys import PersonKey, Platform
 from services.ingest.parsed import NotYet, Parsed, clean
-from services.ingest.telegram.content import FILES, service_kind, stand_in
+from services.ingest.telegram.content import FILES, is_moving, service_kind, stand_in
 
 Json = dict[str, Any]
 
@@ -94,6 +94,8 @@ def _message(message: Json, bot: Bot, received_at: datetime) -> Parsed:
 def _edited(message: Json, bot: Bot, received_at: datetime) -> Parsed:
     if message.get("is_automatic_forward"):
         return Parsed("edited_message.automatic_forward")
+    if is_moving(message):
+        return Parsed("edited_message.location")
     channel = _channel(message["chat"], bot)
     record = MessageEdited(
         channel=channel,

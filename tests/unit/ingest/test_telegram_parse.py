@@ -279,6 +279,16 @@ def test_content_without_text_is_a_post_that_says_what_it_shows(content: Json, t
     assert edit.text == "look"
 
 
+def test_a_live_location_is_its_first_place_only() -> None:
+    """It is edited every few seconds, for up to hours; the last edit has no period any more."""
+    live = {**PLACE, "live_period": 3600}
+    (event,) = records(message=of(location=live))
+    assert event.text == "1.5, 2.5"
+    for moved in ({**live, "latitude": 1.6, "heading": 90}, {**PLACE, "latitude": 1.7}):
+        parsed = parse({"update_id": 1, "edited_message": of(location=moved, edit_date=1700000060)}, BOT, NOW)
+        assert (parsed.kind, parsed.records, parsed.known) == ("edited_message.location", (), True)
+
+
 def test_votes_and_done_tasks_change_no_text() -> None:
     tasks = [{"id": 1, "text": "pack"}]
     done = [{**tasks[0], "completed_by_user": ANNA, "completion_date": 1}]
