@@ -15,6 +15,7 @@ from contracts.chat_events_v1 import ButtonPressed, ChannelMoved, MessageEdited,
 from contracts.keys import PersonKey, Platform
 from services.ingest.parsed import NotYet, Parsed, clean
 from services.ingest.telegram.content import FILES, is_moving, service_kind, stand_in
+from services.ingest.telegram.quoting import forwarded_from, with_words_of_others
 
 Json = dict[str, Any]
 
@@ -66,8 +67,7 @@ def _message(message: Json, bot: Bot, received_at: datetime) -> Parsed:
     if (service := service_kind(message)) is not None:
         return Parsed(f"message.{service}")
     channel = _channel(message["chat"], bot)
-    text = clean(_text(message))
-    entities = _entities(message)
+    entities = [] if forwarded_from(message) else _entities(message)
     return Parsed(
         "message",
         (
@@ -77,7 +77,7 @@ def _message(message: Json, bot: Bot, received_at: datetime) -> Parsed:
                 received_at=received_at,
                 message_key=keys.message_key(channel.key, message["message_id"]),
                 author=_author(message, bot),
-                text=text,
+                text=_text(message),
                 thread=_thread(message),
                 reply_to=_reply_to(message, channel),
                 command=_command(message, entities, bot),
@@ -103,7 +103,7 @@ def _edited(message: Json, bot: Bot, received_at: datetime) -> Parsed:
         received_at=received_at,
         message_key=keys.message_key(channel.key, message["message_id"]),
         author=_author(message, bot),
-        text=clean(_text(message)),
+        text=_text(message),
         thread=_thread(message),
         attachments=_attachments(message),
     )
@@ -217,14 +217,20 @@ def _author(message: Json, bot: Bot) -> Author:
 
 
 def _text(message: Json) -> str:
-    """The text or caption; where there is neither, what the message shows (a contact, a place)."""
+    """The text or caption, or where there is neither what the message shows, below what is others' in it."""
+    own = _own_text(message)
+    return clean(with_words_of_others(message, stand_in(message) if own is None else own))
+
+
+def _own_text(message: Json) -> str | None:
+    """What entities' offsets count in."""
     text = message.get("text", message.get("caption"))
-    return stand_in(message) if text is None else str(text)
+    return None if text is None else str(text)
 
 
 def _entities(message: Json) -> list[tuple[Json, str]]:
     """Each entity with the text it covers, cut to what a name or a command may have: entities may overlap."""
-    encoded = str(message.get("text", message.get("caption")) or "").encode("utf-16-le", "surrogatepass")
+    encoded = (_own_text(message) or "").encode("utf-16-le", "surrogatepass")
     listed = message.get("entities") or message.get("caption_entities") or []
     return [
         (
@@ -244,7 +250,7 @@ def _command(message: Json, entities: list[tuple[Json, str]], bot: Bot) -> Comma
             name, _, addressee = covered[1:].partition("@")
             if addressee and not bot.is_named(addressee):
                 return None
-            arguments = _text(message)[len(covered) :].strip()
+            arguments = (_own_text(message) or "")[len(covered) :].strip()
             return Command(name=name.lower(), arguments=clean(arguments))
     return None
 

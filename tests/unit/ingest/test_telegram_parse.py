@@ -289,6 +289,61 @@ def test_a_live_location_is_its_first_place_only() -> None:
         assert (parsed.kind, parsed.records, parsed.known) == ("edited_message.location", (), True)
 
 
+BORIS = {"id": 6, "is_bot": False, "first_name": "Boris", "last_name": "B"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "name"),
+    [
+        ({"type": "user", "date": 1, "sender_user": BORIS}, "Boris B"),
+        ({"type": "user", "date": 1, "sender_user": {"id": 6, "first_name": "", "username": "bor"}}, "bor"),
+        ({"type": "hidden_user", "date": 1, "sender_user_name": "Bo\nris"}, "Bo ris"),
+        ({"type": "chat", "date": 1, "sender_chat": GROUP, "author_signature": "x"}, "Club"),
+        ({"type": "channel", "date": 1, "chat": NEWS, "message_id": 3}, "News"),
+        ({"type": "satellite", "date": 1}, "somebody"),
+    ],
+)
+def test_a_forwarded_message_is_marked_and_its_words_are_not_the_authors(origin: Json, name: str) -> None:
+    command = {"type": "bot_command", "offset": 0, "length": 6}
+    naming = {"type": "text_mention", "offset": 7, "length": 2, "user": {"id": 9}}
+    event = posted(text="/close me", entities=[command, naming], forward_origin=origin)
+    assert event.text == f"[forwarded from {name}]\n/close me"
+    assert (event.author.key, event.command, event.mentions, event.mentions_us) == ("telegram:5", None, (), False)
+    (photo,) = records(message=of(photo=[{"file_id": "p"}], forward_origin=origin))
+    assert photo.text == f"[forwarded from {name}]"
+
+
+def test_what_somebody_forwards_of_their_own_is_theirs() -> None:
+    entity = {"type": "bot_command", "offset": 0, "length": 6}
+    origin = {"type": "user", "date": 1, "sender_user": ANNA}
+    event = posted(text="/close", entities=[entity], forward_origin=origin)
+    assert event.text == "/close"
+    assert event.command is not None
+
+
+def test_what_a_reply_quotes_stands_before_it_and_is_not_the_authors() -> None:
+    """Offsets count in the message's own text."""
+    mention = {"type": "mention", "offset": 7, "length": 8}
+    command = {"type": "bot_command", "offset": 0, "length": 6}
+    said = {"text": "/close @OknoBot", "entities": [command, mention]}
+    quote = {"text": "/help\n\nme", "position": 0, "is_manual": True}
+    event = posted(chat=GROUP, **said, quote=quote, reply_to_message={"message_id": 3, "from": BORIS})
+    assert event.text == "> /help\n>\n> me\n/close @OknoBot"
+    assert event.command is not None
+    assert (event.command.name, event.command.arguments, event.mentions_us) == ("close", "@OknoBot", True)
+    assert event.reply_to == "telegram:7700:-100:3"
+    outside = {"origin": {"type": "channel", "date": 1, "chat": NEWS, "message_id": 3}}
+    assert posted(text="why?", quote={"text": "a\nb"}, external_reply=outside).text == "> News: a\n> b\nwhy?"
+    assert posted(text="why?", external_reply=outside).text == "why?"
+
+
+def test_an_edit_says_again_what_is_others_in_it() -> None:
+    """Telegram adds a link's preview as an edit: where it changes nothing else the text is the same."""
+    fields = {"quote": {"text": "when?"}, "forward_origin": {"type": "user", "date": 1, "sender_user": BORIS}}
+    (edit,) = records(edited_message=message(**fields, edit_date=1700000060))
+    assert edit.text == posted(**fields).text == "[forwarded from Boris B]\n> when?\nhi"
+
+
 def test_votes_and_done_tasks_change_no_text() -> None:
     tasks = [{"id": 1, "text": "pack"}]
     done = [{**tasks[0], "completed_by_user": ANNA, "completion_date": 1}]
