@@ -15,7 +15,8 @@ from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
 from contracts.chat_replies_v1 import DELIVERY_METADATA
 from contracts.keys import Platform
 from services.ingest.parsed import Parsed, clean
-from services.ingest.slack.text import mentioned_users, plain_text
+from services.ingest.slack.content import content, files, full_text, typed
+from services.ingest.slack.text import mentioned_users
 
 _POSTS = frozenset({None, "file_share", "thread_broadcast", "me_message", "bot_message"})
 _CHANNEL_TYPES = {
@@ -64,18 +65,16 @@ def _message(event: Json, payload: Json, received_at: datetime) -> Parsed:
 
 def _posted(event: Json, payload: Json, received_at: datetime) -> MessagePosted:
     channel = _channel(event, payload)
-    text = event.get("text") or ""
-    mentions = mentioned_users(text)
-    plain = clean(plain_text(text))
+    mentions = mentioned_users(event.get("text") or "")
     return MessagePosted(
         channel=channel,
         occurred_at=_time(event["ts"]),
         received_at=received_at,
         message_key=keys.message_key(channel.key, event["ts"]),
         author=_author(event, payload),
-        text=plain,
+        text=full_text(event),
         thread=_thread(event),
-        command=_command(plain),
+        command=_command(typed(event)),
         mentions=tuple(keys.slack_person(user) for user in mentions),
         mentions_us=not _our_users(payload).isdisjoint(mentions),
         attachments=_attachments(event),
@@ -84,12 +83,12 @@ def _posted(event: Json, payload: Json, received_at: datetime) -> MessagePosted:
 
 
 def _changed(event: Json, payload: Json, received_at: datetime) -> tuple[RecordModel, ...]:
-    """A tombstone is a deletion; the same text and files again (an unfurl, a broadcast's second event) is nothing."""
+    """A tombstone is a deletion; the same content again (a link's preview, a broadcast's second event) is nothing."""
     message: Json = event["message"]
     if message.get("subtype") == "tombstone":
         return (_deleted({**message, **_place_of(event)}, message["ts"], payload, received_at),)
     previous = event.get("previous_message")
-    if isinstance(previous, dict) and previous and _content(previous) == _content(message):
+    if isinstance(previous, dict) and previous and content(previous) == content(message):
         return ()
     channel = _channel(event, payload)
     edited = (message.get("edited") or {}).get("ts")
@@ -102,7 +101,7 @@ def _changed(event: Json, payload: Json, received_at: datetime) -> tuple[RecordM
             received_at=received_at,
             message_key=keys.message_key(channel.key, message["ts"]),
             author=_author(message, payload),
-            text=clean(plain_text(message.get("text") or "")),
+            text=full_text(message),
             thread=_thread(message),
             attachments=_attachments(message),
             delivery_id=_delivery(message),
@@ -230,8 +229,8 @@ def _command(text: str) -> Command | None:
 
 
 def _attachments(message: Json) -> tuple[Attachment, ...]:
-    files = message.get("files") or ()
-    if len(files) > _MAX_FILES:
+    found = files(message)
+    if len(found) > _MAX_FILES:
         raise ValueError("too many files")
     return tuple(
         Attachment(
@@ -241,7 +240,7 @@ def _attachments(message: Json) -> tuple[Attachment, ...]:
             size=file.get("size"),
             url=file.get("url_private"),
         )
-        for file in files
+        for file in found
     )
 
 
@@ -250,10 +249,6 @@ def _delivery(message: Json) -> str | None:
     if metadata.get("event_type") != DELIVERY_METADATA:
         return None
     return (metadata.get("event_payload") or {}).get("delivery_id")
-
-
-def _content(message: Json) -> tuple[str, tuple[str, ...]]:
-    return message.get("text") or "", tuple(file["id"] for file in message.get("files") or ())
 
 
 def _place_of(event: Json) -> Json:

@@ -14,11 +14,11 @@ from contracts.chat import Attachment, Author, Channel, ChannelType, Command
 from contracts.chat_events_v1 import ButtonPressed, ChannelMoved, MessageEdited, MessagePosted, ReactionChanged
 from contracts.keys import PersonKey, Platform
 from services.ingest.parsed import NotYet, Parsed, clean
+from services.ingest.telegram.content import FILES, is_moving, service_kind, stand_in
+from services.ingest.telegram.quoting import forwarded_from, with_words_of_others
 
 Json = dict[str, Any]
 
-_MEDIA = ("document", "video", "audio", "voice", "video_note", "animation", "sticker")
-_CONTENT = frozenset({"text", "caption", "photo", "contact", "location", "venue", "poll", "dice", "story", *_MEDIA})
 _LONGEST_NAME = 100
 """A user name and a command have at most 32 characters each, and a command may name the bot."""
 _MAX_REACTIONS = 100
@@ -62,11 +62,12 @@ def parse(update: Json, bot: Bot, received_at: datetime) -> Parsed:
 def _message(message: Json, bot: Bot, received_at: datetime) -> Parsed:
     if (moved := _moved(message, bot, received_at)) is not None:
         return Parsed("message.migrated", (moved,))
-    if _CONTENT.isdisjoint(message):
-        return Parsed(f"message.{_service_kind(message)}")
+    if message.get("is_automatic_forward"):
+        return Parsed("message.automatic_forward")
+    if (service := service_kind(message)) is not None:
+        return Parsed(f"message.{service}")
     channel = _channel(message["chat"], bot)
-    text = clean(_text(message))
-    entities = _entities(message)
+    entities = [] if forwarded_from(message) else _entities(message)
     return Parsed(
         "message",
         (
@@ -76,7 +77,7 @@ def _message(message: Json, bot: Bot, received_at: datetime) -> Parsed:
                 received_at=received_at,
                 message_key=keys.message_key(channel.key, message["message_id"]),
                 author=_author(message, bot),
-                text=text,
+                text=_text(message),
                 thread=_thread(message),
                 reply_to=_reply_to(message, channel),
                 command=_command(message, entities, bot),
@@ -91,6 +92,10 @@ def _message(message: Json, bot: Bot, received_at: datetime) -> Parsed:
 
 
 def _edited(message: Json, bot: Bot, received_at: datetime) -> Parsed:
+    if message.get("is_automatic_forward"):
+        return Parsed("edited_message.automatic_forward")
+    if is_moving(message):
+        return Parsed("edited_message.location")
     channel = _channel(message["chat"], bot)
     record = MessageEdited(
         channel=channel,
@@ -98,7 +103,7 @@ def _edited(message: Json, bot: Bot, received_at: datetime) -> Parsed:
         received_at=received_at,
         message_key=keys.message_key(channel.key, message["message_id"]),
         author=_author(message, bot),
-        text=clean(_text(message)),
+        text=_text(message),
         thread=_thread(message),
         attachments=_attachments(message),
     )
@@ -113,7 +118,8 @@ def _reaction(reaction: Json, bot: Bot, received_at: datetime, update_id: int) -
     """
     channel = _channel(reaction["chat"], bot)
     old, new = _reaction_names(reaction["old_reaction"]), _reaction_names(reaction["new_reaction"])
-    person = _author({"from": reaction.get("user"), "sender_chat": reaction.get("actor_chat")}, bot)
+    actor = {"chat": reaction["chat"], "from": reaction.get("user"), "sender_chat": reaction.get("actor_chat")}
+    person = _author(actor, bot)
     if len(old) + len(new) > _MAX_REACTIONS:
         raise ValueError("too many reactions")
     changes = [(name, False) for name in old if name not in new] + [(name, True) for name in new if name not in old]
@@ -169,11 +175,6 @@ def _moved(message: Json, bot: Bot, received_at: datetime) -> ChannelMoved | Non
     )
 
 
-def _service_kind(message: Json) -> str:
-    known = ("new_chat_members", "left_chat_member", "forum_topic_created", "forum_topic_edited", "pinned_message")
-    return next((name for name in known if name in message), "service")
-
-
 def _channel(chat: Json, bot: Bot) -> Channel:
     name = chat.get("title") or chat.get("username")
     return Channel(
@@ -194,10 +195,12 @@ def _channel_type(chat: Json) -> ChannelType:
 
 
 def _author(message: Json, bot: Bot) -> Author:
-    """Anonymous administrators and channels write as a chat (`sender_chat`)."""
+    """Anonymous administrators write as their group, channels and people who hide behind one as that channel
+    (`sender_chat`); outside private chats `from` is then a stand-in, and not always a bot ("Message", `from`).
+    """
     user: Json | None = message.get("from")
     chat: Json | None = message.get("sender_chat")
-    if chat is not None and (user is None or user.get("is_bot")):
+    if chat is not None and (user is None or message["chat"]["type"] != "private"):
         title = chat.get("title") or chat.get("username")
         return Author(key=keys.telegram_person(chat["id"]), name=clean(title) if title else None)
     if user is None:
@@ -214,19 +217,20 @@ def _author(message: Json, bot: Bot) -> Author:
 
 
 def _text(message: Json) -> str:
-    """The text or caption; where there is neither, what the message shows (a contact, a place)."""
-    if (text := message.get("text", message.get("caption"))) is not None:
-        return str(text)
-    if contact := message.get("contact"):
-        return f"{contact.get('first_name', '')} {contact.get('phone_number', '')}".strip()
-    if location := message.get("location"):
-        return f"{location['latitude']}, {location['longitude']}"
-    return str((message.get("sticker") or message.get("dice") or {}).get("emoji", ""))
+    """The text or caption, or where there is neither what the message shows, below what is others' in it."""
+    own = _own_text(message)
+    return clean(with_words_of_others(message, stand_in(message) if own is None else own))
+
+
+def _own_text(message: Json) -> str | None:
+    """What entities' offsets count in."""
+    text = message.get("text", message.get("caption"))
+    return None if text is None else str(text)
 
 
 def _entities(message: Json) -> list[tuple[Json, str]]:
     """Each entity with the text it covers, cut to what a name or a command may have: entities may overlap."""
-    encoded = str(message.get("text", message.get("caption")) or "").encode("utf-16-le", "surrogatepass")
+    encoded = (_own_text(message) or "").encode("utf-16-le", "surrogatepass")
     listed = message.get("entities") or message.get("caption_entities") or []
     return [
         (
@@ -246,7 +250,7 @@ def _command(message: Json, entities: list[tuple[Json, str]], bot: Bot) -> Comma
             name, _, addressee = covered[1:].partition("@")
             if addressee and not bot.is_named(addressee):
                 return None
-            arguments = _text(message)[len(covered) :].strip()
+            arguments = (_own_text(message) or "")[len(covered) :].strip()
             return Command(name=name.lower(), arguments=clean(arguments))
     return None
 
@@ -291,14 +295,15 @@ def _our_post_at(message: Json, bot: Bot) -> datetime | None:
 
 
 def _attachments(message: Json) -> tuple[Attachment, ...]:
-    found = [message[name] for name in _MEDIA if name in message]
+    """Each file once: an animation is told as a document too."""
+    found = [message[name] for name in FILES if name in message]
     if photos := message.get("photo"):
         found.append({**photos[-1], "mime_type": "image/jpeg"})
     return tuple(
         Attachment(
             id=file["file_id"], name=file.get("file_name"), media_type=file.get("mime_type"), size=file.get("file_size")
         )
-        for file in found
+        for file in {file["file_id"]: file for file in found}.values()
     )
 
 

@@ -100,6 +100,18 @@ def test_of_a_known_message_only_an_unknown_edit_is_news() -> None:
     assert unheard(EDITED, known_as(edit, post)) == []
 
 
+def test_a_forwarded_message_of_history_is_what_a_webhook_brings() -> None:
+    share = {"is_share": True, "author_name": "Boris", "text": "hello", "files": [{"id": "F9"}]}
+    post = {**POST, "text": "", "attachments": [share]}
+    webhook = live({**post, "event_ts": TS})
+    assert unheard(post) == [webhook.model_copy(update={"backfilled": True})]
+    said = {**EDITED, "attachments": [share, {"text": "a page", "from_url": "https://x.io"}]}
+    _, edit = unheard(said)
+    assert isinstance(edit, MessageEdited)
+    assert (edit.text, [file.id for file in edit.attachments]) == ("better\n> Boris: hello", ["F9"])
+    assert unheard(said, known_as(webhook, edit)) == []
+
+
 def test_a_post_that_was_missed_is_news_also_when_its_edit_was_heard() -> None:
     edit = edit_event()
     posted, *rest = unheard(EDITED, known_as(edit))

@@ -152,6 +152,108 @@ def test_the_same_text_again_is_no_edit() -> None:
     assert (parsed.records, parsed.known) == ((), True)
 
 
+SHARED: Json = {
+    "is_share": True,
+    "is_msg_unfurl": True,
+    "author_name": "Boris &amp; Co",
+    "author_id": "U7",
+    "text": "/close <@UBOT>\n&lt;now&gt;",
+    "fallback": "[May 21st] boris: /close",
+    "from_url": "https://t.slack.com/archives/C9/p9000001",
+    "files": [{"id": "F9", "name": "log.txt"}],
+}
+PREVIEW: Json = {"service_name": "GitHub", "title": "a page", "text": "its words", "from_url": "https://x.io"}
+LINKED: Json = {**SHARED, "is_share": False}
+
+
+def test_a_forwarded_message_is_quoted_and_its_words_are_not_the_authors() -> None:
+    event = one(message(text="", attachments=[SHARED]))
+    quotation = "> Boris & Co: /close @UBOT\n> <now>\nhttps://t.slack.com/archives/C9/p9000001"
+    assert event.text == quotation
+    assert (event.command, event.mentions, event.mentions_us) == (None, (), False)
+    assert [(file.id, file.name) for file in event.attachments] == [("F9", "log.txt")]
+    assert event.record_id == "slack:C1:10.000100"
+    asked = one(message(text="/help please <@UBOT>", files=[{"id": "F9"}], attachments=[SHARED, PREVIEW]))
+    assert asked.text == f"/help please @UBOT\n{quotation}"
+    assert (asked.command.name, asked.command.arguments, asked.mentions_us) == ("help", "please @UBOT", True)
+    assert [file.id for file in asked.attachments] == ["F9"]
+
+
+def test_a_forwarded_message_without_text_says_what_slack_shows_of_it() -> None:
+    bare = {"is_share": True, "fallback": "[May 21st] boris: hello"}
+    assert one(message(text="", attachments=[bare])).text == "> [May 21st] boris: hello"
+    assert one(message(text="", attachments=[{**SHARED, "text": "", "from_url": None}])).text == "> Boris & Co:"
+
+
+@pytest.mark.parametrize("preview", [PREVIEW, LINKED])
+def test_a_links_preview_is_nobodys_words(preview: Json) -> None:
+    assert one(message(text="see", attachments=[preview])).text == "see"
+    old = {"text": "see", "ts": "10.000100", "attachments": [SHARED]}
+    assert parse(envelope(changed({**old, "attachments": [SHARED, preview]}, old)), NOW).records == ()
+    bot = {"text": "", "bot_id": "B9", "blocks": [{"type": "header", "text": {"type": "plain_text", "text": "x"}}]}
+    assert parse(envelope(changed({**bot, "attachments": [preview]}, bot)), NOW).records == ()
+
+
+def test_an_edit_of_what_is_said_about_a_forwarded_message_keeps_it() -> None:
+    old = {"text": "", "ts": "10.000100", "attachments": [SHARED]}
+    event = one(changed({**old, "text": "look"}, old))
+    assert event.text.startswith("look\n> Boris & Co: ")
+    assert [file.id for file in event.attachments] == ["F9"]
+    assert one(changed({"text": "", "attachments": []}, old)).text == ""
+
+
+RICH: Json = {
+    "type": "rich_text",
+    "elements": [
+        {
+            "type": "rich_text_section",
+            "elements": [
+                {"type": "text", "text": "a <b> "},
+                {"type": "user", "user_id": "UBOT"},
+                {"type": "emoji", "name": "tada"},
+                {"type": "link", "url": "https://x.io"},
+            ],
+        },
+        {
+            "type": "rich_text_list",
+            "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": t}]} for t in "12"],
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        ({"attachments": [{"text": "disk &lt;9%", "fallback": "f"}, {"fallback": "second"}]}, "disk <9%\nsecond"),
+        ({"attachments": [PREVIEW], "blocks": [RICH]}, "a <b> @UBOT:tada:https://x.io\n1\n2"),
+        (
+            {
+                "blocks": [
+                    {"type": "header", "text": {"type": "plain_text", "text": "Alarm"}},
+                    {"type": "divider"},
+                    {
+                        "type": "section",
+                        "text": {"type": "mrkdwn", "text": "&lt;1&gt;"},
+                        "fields": [{"type": "plain_text", "text": "2"}],
+                    },
+                ]
+            },
+            "Alarm\n<1>\n2",
+        ),
+        (
+            {"attachments": [{"fallback": "[no preview available]", "blocks": [RICH]}]},
+            "a <b> @UBOT:tada:https://x.io\n1\n2",
+        ),
+    ],
+)
+def test_a_bot_without_text_says_its_attachments_or_blocks(shown: Json, text: str) -> None:
+    event = one(message(text="", bot_id="B9", **shown))
+    assert (event.text, event.mentions_us, event.command) == (text, False, None)
+    assert one(message(text="said", bot_id="B9", **shown)).text == "said"
+    assert one(message(text="", **shown)).text == ""
+
+
 def test_an_edit_whose_former_state_is_an_empty_list_is_kept() -> None:
     assert isinstance(one(changed({"text": "new"}, [])), MessageEdited)
 

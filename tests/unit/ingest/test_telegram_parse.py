@@ -112,6 +112,30 @@ def test_an_anonymous_administrator_writes_as_the_chat() -> None:
     assert (event.author.key, event.author.name, event.author.is_bot) == ("telegram:-100", "Club", False)
 
 
+TELEGRAM = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+NEWS = {"id": -500, "title": "News", "type": "channel"}
+
+
+def test_a_linked_channels_post_is_nobodys_question() -> None:
+    """Telegram copies each into the group, from a user that isn't marked as a bot; people comment on the copy."""
+    copied = message(chat=GROUP, sender_chat=NEWS, is_automatic_forward=True, **{"from": TELEGRAM})
+    parsed = parse({"update_id": 1, "message": copied}, BOT, NOW)
+    assert (parsed.kind, parsed.records, parsed.known) == ("message.automatic_forward", (), True)
+    edited = parse({"update_id": 1, "edited_message": {**copied, "edit_date": 1700000060}}, BOT, NOW)
+    assert (edited.kind, edited.records, edited.known) == ("edited_message.automatic_forward", (), True)
+    comment = posted(chat=GROUP, message_thread_id=8, reply_to_message=copied)
+    assert (comment.author.key, comment.thread, comment.mentions_us) == ("telegram:5", None, False)
+
+
+@pytest.mark.parametrize("stand_in", [TELEGRAM, {"id": 136817688, "is_bot": True, "first_name": "Channel"}])
+def test_who_hides_behind_a_channel_is_the_channel(stand_in: Json) -> None:
+    event = posted(chat=GROUP, sender_chat=NEWS, **{"from": stand_in})
+    assert (event.author.key, event.author.name, event.author.is_bot) == ("telegram:-500", "News", False)
+    (edit,) = records(edited_message=message(chat=GROUP, sender_chat=NEWS, edit_date=1, **{"from": stand_in}))
+    assert edit.author == event.author
+    assert posted(sender_chat=NEWS).author.key == "telegram:5"
+
+
 def test_an_edit_has_the_edit_date() -> None:
     (event,) = records(edited_message=message(text="new", edit_date=1700000060))
     assert isinstance(event, MessageEdited)
@@ -192,11 +216,148 @@ def test_both_announcements_of_a_migration_are_one_event() -> None:
 
 @pytest.mark.parametrize(
     "service",
-    [{"new_chat_members": [ANNA]}, {"forum_topic_created": {"name": "x", "icon_color": 1}}, {"pinned_message": {}}],
+    [
+        {"new_chat_members": [ANNA]},
+        {"forum_topic_created": {"name": "x", "icon_color": 1}},
+        {"pinned_message": {}},
+        {"giveaway_created": {}},
+        {"delete_chat_photo": True},
+        {"video_chat_ended": {"duration": 1}},
+        {"successful_payment": {}},
+    ],
 )
 def test_service_messages_carry_nothing_for_us(service: Json) -> None:
-    fields = {k: v for k, v in message(**service).items() if k != "text"}
-    assert parse({"update_id": 1, "message": fields}, BOT, NOW).records == ()
+    parsed = parse({"update_id": 1, "message": of(**service)}, BOT, NOW)
+    assert (parsed.kind, parsed.records, parsed.known) == (f"message.{next(iter(service))}", (), True)
+
+
+def of(**content: Any) -> Json:
+    """A message without text."""
+    return {k: v for k, v in message(**content).items() if k != "text"}
+
+
+VENUE_TEXT = "Cafe, Main St 1 (1.5, 2.5)"
+PLACE = {"latitude": 1.5, "longitude": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (
+            {"checklist": {"title": "Move", "tasks": [{"id": 1, "text": "pack"}, {"id": 2, "text": "go"}]}},
+            "[checklist] Move: pack; go",
+        ),
+        (
+            {"poll": {"question": "When?", "options": [{"text": "now", "voter_count": 1}, {"text": "later"}]}},
+            "[poll] When?: now; later",
+        ),
+        ({"venue": {"title": "Cafe", "address": "Main St 1", "location": PLACE}, "location": PLACE}, VENUE_TEXT),
+        ({"location": PLACE}, "1.5, 2.5"),
+        ({"contact": {"first_name": "Anna", "last_name": "K", "phone_number": "+1"}}, "Anna K +1"),
+        ({"contact": {"first_name": "Anna", "phone_number": "+1"}}, "Anna +1"),
+        ({"game": {"title": "Chess", "description": "d", "photo": []}}, "[game] Chess"),
+        ({"invoice": {"title": "Tea", "currency": "EUR"}}, "[invoice] Tea"),
+        ({"paid_media": {"star_count": 1, "paid_media": []}}, "[paid media]"),
+        ({"giveaway": {"chats": [], "winner_count": 1, "prize_description": "a car"}}, "[giveaway] a car"),
+        ({"giveaway": {"chats": [], "winner_count": 1}}, "[giveaway]"),
+        ({"giveaway_winners": {"winner_count": 1}}, "[giveaway winners]"),
+        ({"story": {"chat": NEWS, "id": 1}}, "[story] News"),
+        ({"dice": {"emoji": "x", "value": 1}}, "x"),
+        ({"sticker": {"file_id": "s", "emoji": "y"}}, "y"),
+        ({"voice": {"file_id": "v"}}, ""),
+        ({"photo": [{"file_id": "p"}], "live_photo": {"file_id": "q"}, "has_media_spoiler": True}, ""),
+        ({"hologram": {"title": "A cube"}, "effect_id": "7"}, "[hologram] A cube"),
+        ({"hologram": ["?"]}, "[hologram]"),
+        ({}, "[unsupported message]"),
+    ],
+)
+def test_content_without_text_is_a_post_that_says_what_it_shows(content: Json, text: str) -> None:
+    (event,) = records(message=of(**content))
+    assert isinstance(event, MessagePosted)
+    assert (event.text, event.record_id) == (text, "telegram:7700:5:8")
+    (edit,) = records(edited_message=of(**content, caption="look", edit_date=1))
+    assert edit.text == "look"
+
+
+def test_a_live_location_is_its_first_place_only() -> None:
+    """It is edited every few seconds, for up to hours; the last edit has no period any more."""
+    live = {**PLACE, "live_period": 3600}
+    (event,) = records(message=of(location=live))
+    assert event.text == "1.5, 2.5"
+    for moved in ({**live, "latitude": 1.6, "heading": 90}, {**PLACE, "latitude": 1.7}):
+        parsed = parse({"update_id": 1, "edited_message": of(location=moved, edit_date=1700000060)}, BOT, NOW)
+        assert (parsed.kind, parsed.records, parsed.known) == ("edited_message.location", (), True)
+
+
+BORIS = {"id": 6, "is_bot": False, "first_name": "Boris", "last_name": "B"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "name"),
+    [
+        ({"type": "user", "date": 1, "sender_user": BORIS}, "Boris B"),
+        ({"type": "user", "date": 1, "sender_user": {"id": 6, "first_name": "", "username": "bor"}}, "bor"),
+        ({"type": "hidden_user", "date": 1, "sender_user_name": "Bo\nris"}, "Bo ris"),
+        ({"type": "chat", "date": 1, "sender_chat": GROUP, "author_signature": "x"}, "Club"),
+        ({"type": "channel", "date": 1, "chat": NEWS, "message_id": 3}, "News"),
+        ({"type": "satellite", "date": 1}, "somebody"),
+    ],
+)
+def test_a_forwarded_message_is_marked_and_its_words_are_not_the_authors(origin: Json, name: str) -> None:
+    command = {"type": "bot_command", "offset": 0, "length": 6}
+    naming = {"type": "text_mention", "offset": 7, "length": 2, "user": {"id": 9}}
+    event = posted(text="/close me", entities=[command, naming], forward_origin=origin)
+    assert event.text == f"[forwarded from {name}]\n/close me"
+    assert (event.author.key, event.command, event.mentions, event.mentions_us) == ("telegram:5", None, (), False)
+    (photo,) = records(message=of(photo=[{"file_id": "p"}], forward_origin=origin))
+    assert photo.text == f"[forwarded from {name}]"
+
+
+def test_what_somebody_forwards_of_their_own_is_theirs() -> None:
+    entity = {"type": "bot_command", "offset": 0, "length": 6}
+    origin = {"type": "user", "date": 1, "sender_user": ANNA}
+    event = posted(text="/close", entities=[entity], forward_origin=origin)
+    assert event.text == "/close"
+    assert event.command is not None
+
+
+def test_what_a_reply_quotes_stands_before_it_and_is_not_the_authors() -> None:
+    """Offsets count in the message's own text."""
+    mention = {"type": "mention", "offset": 7, "length": 8}
+    command = {"type": "bot_command", "offset": 0, "length": 6}
+    said = {"text": "/close @OknoBot", "entities": [command, mention]}
+    quote = {"text": "/help\n\nme", "position": 0, "is_manual": True}
+    event = posted(chat=GROUP, **said, quote=quote, reply_to_message={"message_id": 3, "from": BORIS})
+    assert event.text == "> /help\n>\n> me\n/close @OknoBot"
+    assert event.command is not None
+    assert (event.command.name, event.command.arguments, event.mentions_us) == ("close", "@OknoBot", True)
+    assert event.reply_to == "telegram:7700:-100:3"
+    outside = {"origin": {"type": "channel", "date": 1, "chat": NEWS, "message_id": 3}}
+    assert posted(text="why?", quote={"text": "a\nb"}, external_reply=outside).text == "> News: a\n> b\nwhy?"
+    assert posted(text="why?", external_reply=outside).text == "why?"
+
+
+def test_an_edit_says_again_what_is_others_in_it() -> None:
+    """Telegram adds a link's preview as an edit: where it changes nothing else the text is the same."""
+    fields = {"quote": {"text": "when?"}, "forward_origin": {"type": "user", "date": 1, "sender_user": BORIS}}
+    (edit,) = records(edited_message=message(**fields, edit_date=1700000060))
+    assert edit.text == posted(**fields).text == "[forwarded from Boris B]\n> when?\nhi"
+
+
+def test_votes_and_done_tasks_change_no_text() -> None:
+    tasks = [{"id": 1, "text": "pack"}]
+    done = [{**tasks[0], "completed_by_user": ANNA, "completion_date": 1}]
+    first, later = (
+        records(edited_message=of(checklist={"title": "Move", "tasks": told}, edit_date=1))[0] for told in (tasks, done)
+    )
+    assert first.text == later.text
+
+
+def test_an_animation_is_one_file() -> None:
+    """The Bot API tells it as a document too, for older bots."""
+    file = {"file_id": "a", "file_name": "cat.mp4", "mime_type": "video/mp4", "file_size": 3}
+    (event,) = records(message=of(animation=file, document=file))
+    assert [(one.id, one.name) for one in event.attachments] == [("a", "cat.mp4")]
 
 
 def test_an_unknown_update_is_named_and_a_known_one_is_not_unknown() -> None:
