@@ -24,7 +24,12 @@ Admit: TypeAlias = Callable[[Connection], Coroutine[Any, Any, None]]
 """Looks at a new connection before it is used. What it raises reaches whoever asked for one."""
 
 ACQUIRE_SECONDS = 10.0
+<<<<<<< HEAD
 REACH_SECONDS = 2.0
+=======
+COMMAND_SECONDS = 40.0
+"""Longer than the session's `statement_timeout`, so that PostgreSQL is asked first: this is for one that is silent."""
+>>>>>>> fix-rest
 
 
 def session_settings(schema: str, process: str) -> dict[str, str]:
@@ -62,10 +67,12 @@ class Database:
         max_size: int = 4,
         settings: Mapping[str, str] | None = None,
         admit: Admit | None = None,
+        command_seconds: float = COMMAND_SECONDS,
     ) -> Database:
         """Raises asyncpg's and the system's connection errors, and `admit`'s.
 
-        `settings` of the session go beside the usual ones.
+        `settings` of the session go beside the usual ones. After `command_seconds` a statement is given up here: who
+        gives it more time in PostgreSQL gives it more here too.
         """
         session = {**session_settings(schema, process), **(settings or {})}
         pool = await asyncpg.create_pool(
@@ -74,8 +81,13 @@ class Database:
             max_size=max_size,
             max_inactive_connection_lifetime=0,
             timeout=ACQUIRE_SECONDS,
+<<<<<<< HEAD
             command_timeout=40,
             server_settings=session,
+=======
+            command_timeout=command_seconds,
+            server_settings={**session_settings(schema, process), **(settings or {})},
+>>>>>>> fix-rest
             reset=_nothing_to_reset,
             init=admit,
         )

@@ -15,6 +15,9 @@ Until Kafka forgets them, records that were written before stay in its topics: c
 ticket.commands, chat.replies and chat.receipts for 7 days, ticket.events and all dead letters for 30.
 chat.profiles loses the profile when the broker compacts it. Backups and the chats themselves aren't touched."""
 
+COMMAND_SECONDS = 31 * 60.0
+"""More than PostgreSQL gives the statements that read whole tables (chassis/erasure.py's PATIENCE)."""
+
 
 def erase(person: Annotated[str, typer.Argument(help="the person's key: slack:U012 or telegram:501")]) -> None:
     """Erase a person: their messages, names and files. Can't be undone; may be repeated, also after it was killed."""
@@ -51,7 +54,9 @@ async def erase_everywhere(dsn: str, person: PersonKey) -> dict[tuple[str, str],
     async with AsyncExitStack() as stack:
         databases = {}
         for schema in steps:
-            databases[schema] = await Database.connect(dsn, schema=schema, process="okno")
+            databases[schema] = await Database.connect(
+                dsn, schema=schema, process="okno", command_seconds=COMMAND_SECONDS
+            )
             stack.push_async_callback(databases[schema].close)
         async with databases["ticketing"].transaction() as connection:
             if agent := await ticketing.desk_member(connection, person):

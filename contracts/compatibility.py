@@ -29,6 +29,8 @@ def _compare(old: Schema, new: Schema, old_root: Schema, new_root: Schema, path:
     before: Schema = old.get("properties", {})
     after: Schema = new.get("properties", {})
     found += [f"{path}.{name}: was removed".lstrip(".") for name in before if name not in after]
+    if new.get("additionalProperties") is False and old.get("additionalProperties") is not False:
+        found.append(f"{where}: refuses unknown fields now; those of later versions must be survived")
     newly_required = set(new.get("required", [])) - set(old.get("required", []))
     found += [f"{path}.{name}: is required now; old records may lack it".lstrip(".") for name in newly_required]
     for name in before.keys() & after.keys():

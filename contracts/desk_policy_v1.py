@@ -1,7 +1,8 @@
 """`desk.policy.v1`: the rules by which the router decides, published whole; compacted under one key.
 
-The document is strict: an unknown field is an error, so that a misspelt rule is not silently ignored. Rules about the
-words in it hold when it is applied (`to_apply`): one that was applied before they were made stays readable.
+Who applies a document (`to_apply`) is told what is wrong with it: an unknown field, so that a misspelt rule is not
+silently ignored, a word that can't be one, an answer that never fires. Who reads one that was applied takes it: an
+older version had other rules, a later one has more fields. Those do nothing and are kept: readers store what is read.
 """
 
 from collections.abc import Callable
@@ -19,8 +20,10 @@ from contracts.keys import Platform
 from contracts.ticket_events_v1 import Priority
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Kept(BaseModel):
+    """Keeps the fields of later versions (`model_extra`)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 _APPLYING = "applying"
@@ -53,7 +56,7 @@ class OpenOn(StrEnum):
     NEVER = "never"
 
 
-class Rules(Strict):
+class Rules(Kept):
     """What applies in a channel once the matching overrides are laid over the defaults."""
 
     open_on: OpenOn = OpenOn.MESSAGE
@@ -68,7 +71,7 @@ class Rules(Strict):
     )
 
 
-class Match(Strict):
+class Match(Kept):
     """Which channels an override is for. All given fields must match; patterns are shell-like (`course-*`)."""
 
     platform: Platform | None = None
@@ -84,7 +87,7 @@ class Match(Strict):
         return self
 
 
-class Override(Strict):
+class Override(Kept):
     """Rules for some channels. Only the fields that are given replace what came before; later overrides win."""
 
     match: Match
@@ -98,7 +101,7 @@ class Override(Strict):
     bots: tuple[Plain, ...] | None = None
 
 
-class AutomaticAnswer(Strict):
+class AutomaticAnswer(Kept):
     """An answer fired by a trigger word or a command, with or without a ticket.
 
     `words` are found as whole words in any case; `commands` are given without the slash.
@@ -113,13 +116,13 @@ class AutomaticAnswer(Strict):
     description: Plain | None = Field(default=None, max_length=256, description="shown in the bot's command list")
 
     @model_validator(mode="after")
-    def _fires(self) -> "AutomaticAnswer":
-        if not self.words and not self.commands:
+    def _fires(self, info: ValidationInfo) -> "AutomaticAnswer":
+        if info.context == _APPLYING and not self.words and not self.commands:
             raise ValueError(f"answer {self.name!r} never fires: give it words or commands")
         return self
 
 
-class Policy(Strict):
+class Policy(Kept):
     """The policy document, as written in YAML."""
 
     defaults: Rules = Rules()
@@ -129,7 +132,7 @@ class Policy(Strict):
     @classmethod
     def to_apply(cls, document: Any) -> "Policy":
         """A document that somebody wants to apply. Raises ValidationError."""
-        return cls.model_validate(document, context=_APPLYING)
+        return cls.model_validate(document, context=_APPLYING, extra="forbid")
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Policy":

@@ -11,7 +11,7 @@ _FORM = re.compile(r"(\d+)([smhd])")
 
 
 def parse_duration(value: object) -> timedelta:
-    """`72h` -> 72 hours. Raises ValueError that shows the form."""
+    """`72h` -> 72 hours. Raises ValueError that shows the form, or the longest there is."""
     if isinstance(value, timedelta):
         return value
     match = _FORM.fullmatch(value) if isinstance(value, str) else None
@@ -19,7 +19,10 @@ def parse_duration(value: object) -> timedelta:
         raise ValueError(
             f"{value!r} is not a duration; write a whole number and a unit, for instance 90s, 3m, 72h or 30d"
         )
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except (OverflowError, ValueError) as error:  # int() takes so many digits only
+        raise ValueError(f"is too long for a duration; the longest is {timedelta.max.days}d") from error
 
 
 def format_duration(value: timedelta) -> str:

@@ -22,11 +22,26 @@ POLICY_FILE = "policy.v1.json"
 def generate() -> dict[str, dict[str, Any]]:
     """File name -> schema."""
     models: dict[str, type[BaseModel]] = {f"{name}.json": model for name, model in MODELS.items()}
-    models[POLICY_FILE] = Policy
+    schemas = {name: model.model_json_schema() for name, model in models.items()}
+    schemas[POLICY_FILE] = _closed(Policy.model_json_schema())
     return {
-        name: {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
-        for name, model in sorted(models.items())
+        name: {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+        for name, schema in sorted(schemas.items())
     }
+
+
+def _closed(schema: Any) -> Any:
+    """Without fields of later versions: of a document that is applied here, not of one that is read."""
+    match schema:
+        case dict():
+            return {
+                name: False if name == "additionalProperties" and part is True else _closed(part)
+                for name, part in schema.items()
+            }
+        case list():
+            return [_closed(part) for part in schema]
+        case _:
+            return schema
 
 
 def compare(folder: Path = FOLDER) -> tuple[list[str], list[str]]:

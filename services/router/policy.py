@@ -98,10 +98,14 @@ def rules_for(document: Policy, channel: Channel, name: str | None = None) -> Ru
 
 
 def matches(match: Match, channel: Channel, name: str | None = None) -> bool:
-    """All given fields must match. Names are compared in any case; a channel without a name matches no pattern."""
+    """All given fields must match. Names are compared in any case; a channel without a name matches no pattern.
+
+    A field of a later version matches nothing: without it the rest would match too much.
+    """
     name = channel.name or name
     return (
-        match.platform in (None, channel.platform)
+        not match.model_extra
+        and match.platform in (None, channel.platform)
         and match.workspace in (None, channel.workspace)
         and match.type in (None, channel.type)
         and (match.channel is None or _like(match.channel, channel.key))

@@ -2,9 +2,9 @@
 
 `ticket.events` carry each ticket's state after each change, changes by the API included: they are folded to the log's
 end, versions that are stored already left out; where the database has one with another cause, the log wins
-(store/forks.py). A command whose event was folded has been applied; so had all before it
-on its partition, but for messages that are in no ticket. The worker goes on after the last of those; the ones behind it
-have left no trace, so it applies them.
+(store/forks.py). A command whose event was folded has been applied; so had all before it on its partition, but for dead
+letters and messages that are in no ticket. The worker goes on after the last of those; the ones behind it have left no
+trace, so it applies them.
 Receipts, profiles and dead letters are read again from where the database stands: repeating them changes nothing.
 """
 
@@ -15,6 +15,7 @@ from aiokafka import TopicPartition
 
 from chassis import compared, parking, restoring
 from chassis.database import Connection
+from chassis.dead_letters import DeadLetter
 from chassis.outbox import unpack_headers
 from chassis.records import Raw
 from chassis.restoring import LogReader, Place, Recovery, Tell
@@ -239,23 +240,29 @@ async def _skip_commands(
         for record in records:
             if _id_of(record) in applied:
                 bounds[TopicPartition(record.topic, record.partition)] = record.offset + 1
+    aside = await restoring.letters_since(log, CONSUMER, places)
     unplaced: dict[TopicPartition, int] = {}
     async for records in log.read({tp: (place.begin, bounds[tp]) for tp, place in places.items()}):
-        for record in await _unplaced(connection, records):
+        for record in await _unplaced(connection, _not_put_aside(records, aside)):
             unplaced.setdefault(TopicPartition(record.topic, record.partition), record.offset)
     bounds |= unplaced
     skipped = early = 0
-    for tp, aside in (await restoring.letters_since(log, CONSUMER, places)).items():
-        await parking.put_back(connection, CONSUMER, [one for at, one in aside.items() if at < bounds[tp]])
+    for tp, letters in aside.items():
+        await parking.put_back(connection, CONSUMER, [one for at, one in letters.items() if at < bounds[tp]])
     async for records in log.read({tp: (place.begin, bounds[tp]) for tp, place in places.items()}):
         await parking.release_told(connection, CONSUMER, records)
-        early += await _keep_what_left_no_event(connection, records)
+        early += await _keep_what_left_no_event(connection, _not_put_aside(records, aside))
         skipped += len(records)
         tell(f"ticketing: {skipped} commands known by their events")
     left = sum(place.log.end - bounds[tp] for tp, place in places.items())
     recovery.recovered.append(f"{skipped} commands are applied, {early} of them wait for their message; {left} follow")
     recovery.recovered += await restoring.held_up(connection, CONSUMER)
     return bounds
+
+
+def _not_put_aside(records: Sequence[Raw], aside: Mapping[TopicPartition, Mapping[int, DeadLetter]]) -> list[Raw]:
+    """Without the records of dead letters: they had no effect, and whoever discarded one wants none."""
+    return [one for one in records if one.offset not in aside[TopicPartition(one.topic, one.partition)]]
 
 
 async def _unplaced(connection: Connection, records: Sequence[Raw]) -> list[Raw]:

@@ -87,8 +87,17 @@ def _append(ticket: Ticket, message: Message, at: datetime, *, asks: bool, reope
             ticket, at, fields, customer_messages=ticket.customer_messages + 1, traceparent=message.traceparent
         )
     if message.author_kind is AuthorKind.AGENT:
-        return advance(ticket, at, response_fields(state, message.sent_at, message.agent_id))
+        fields = response_fields(state, message.sent_at, message.agent_id)
+        if _overtaken(state, message):
+            fields["status"] = state.status
+        return advance(ticket, at, fields)
     return advance(ticket, at, {})
+
+
+def _overtaken(state: TicketState, message: Message) -> bool:
+    """Whether the customer has written since: an answer found late, as in a gap's history, hides no question."""
+    asked = state.last_customer_message_at
+    return asked is not None and asked > message.sent_at
 
 
 def response_fields(state: TicketState, at: datetime, agent_id: str | None) -> dict[str, object]:

@@ -43,6 +43,10 @@ def shrink_enum(schema: Schema) -> None:
     schema["$defs"]["ChannelType"]["enum"].remove("forum")
 
 
+def closing(schema: Schema) -> None:
+    schema["$defs"]["Author"]["additionalProperties"] = False
+
+
 def nested_removal(schema: Schema) -> None:
     del schema["$defs"]["Author"]["properties"]["name"]
 
@@ -56,6 +60,7 @@ def nested_removal(schema: Schema) -> None:
         (nullable_becomes_required_string, "thread: may no longer be null"),
         (shrink_enum, "value 'forum' was removed"),
         (nested_removal, "author.name: was removed"),
+        (closing, "author: refuses unknown fields now"),
     ],
 )
 def test_a_breaking_change_is_named(change: Callable[[Schema], None], told: str) -> None:
@@ -69,6 +74,13 @@ def test_an_optional_field_may_be_added() -> None:
     changed = posted()
     changed["properties"]["mood"] = {"type": "string", "default": "calm"}
     assert incompatibilities(posted(), changed) == []
+
+
+def test_every_record_may_get_fields_and_a_policy_that_is_applied_may_not() -> None:
+    closed = {
+        name for name, schema in schemas.generate().items() if '"additionalProperties": false' in json.dumps(schema)
+    }
+    assert closed == {schemas.POLICY_FILE}
 
 
 def test_a_new_enum_value_may_be_added() -> None:

@@ -93,6 +93,7 @@ async def test_a_policy_is_versioned_and_published(desk: Desk) -> None:
     [
         ("defaults: {open_onn: message}", YAML, 422, "defaults.open_onn: there is no such field"),
         ("defaults: {reopen_within: soon}", YAML, 422, "defaults.reopen_within"),
+        ("defaults: {reopen_within: 9999999999d}", YAML, 422, "defaults.reopen_within: is too long for a duration"),
         ("answers: [{name: a, text: b}]", YAML, 422, "never fires"),
         ("- a", YAML, 422, "document"),
         (r'defaults: {tags: [vip, "a\x1fb"]}', YAML, 422, "defaults.tags.1: must not contain control characters"),

@@ -341,6 +341,41 @@ async def test_what_an_agent_wrote_on_the_old_database_gives_way_to_the_log_and_
     assert [(one.version, one.cause.kind) for one in events] == [(n, "command") for n in (1, 2, 3, 4)]
 
 
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON messages FOR EACH ROW WHEN (NEW.text = 'broken') EXECUTE FUNCTION refuse()"""
+
+
+async def test_what_was_put_aside_since_and_discarded_is_not_applied(
+    backup: Scene, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with backup.open() as (processes, _):
+        await processes.send(place_message(THREADS[0], "before"))
+        await backup.idle(processes)
+    async with backups.copied(postgres, backup.dsn) as dsn:
+        lost = Scene(dsn, backup.kafka, tmp_path / "lost")
+        async with lost.open() as (processes, desk):
+            await desk.database.pool.execute(REFUSE)
+            await processes.send(
+                place_message(THREADS[1], "broken", at=later(1)), place_message(THREADS[2], "goes on", at=later(2))
+            )
+
+            async def put_aside() -> bool:
+                return await processes.count("dead_letters") == 1 and await processes.count("messages") == 2
+
+            await processes.until(put_aside)
+            (letter,) = await desk.all("/dead-letters")
+            gone = await desk.http.post(f"/v1/dead-letters/{letter['id']}/discard", json={"reason": "no message"})
+            assert gone.is_success, gone.text
+        await restore(backup, monkeypatch)
+    async with backup.open() as (processes, desk):
+        await processes.send(place_message(THREADS[2], "still there?", at=later(3)))
+        await backup.idle(processes)
+        rows = await processes.database.pool.fetch("SELECT text FROM messages ORDER BY sent_at")
+        assert [row["text"] for row in rows] == ["before", "goes on", "still there?"]
+        assert len(await desk.tickets()) == 2
+
+
 async def test_a_policy_and_a_desk_of_the_old_database_give_way_to_the_log_and_are_listed(
     backup: Scene, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,14 @@ def test_control_characters_in_a_policy_are_told_with_their_place(tmp_path: Path
     assert "defaults.tags.1: must not contain control characters; it has U+001F" in said.output
 
 
+def test_a_duration_without_measure_in_a_policy_is_told_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("overrides: [{match: {platform: slack}, reopen_within: 9999999999d}]")
+    said = run.invoke(app, ["policy", "check", str(file)])
+    assert said.exit_code == 1
+    assert "overrides.0.reopen_within: is too long for a duration; the longest is 999999999d" in said.output
+
+
 def test_a_token_s_name_is_one_line() -> None:
     said = run.invoke(app, ["tokens", "create", "night\nshift"])
     assert said.exit_code == 1

@@ -68,3 +68,10 @@ def test_durations_are_written_as_they_are_read(seconds: int) -> None:
 def test_a_wrong_duration_shows_the_right_form() -> None:
     with pytest.raises(ValueError, match="for instance 90s, 3m, 72h or 30d"):
         parse_duration("3 minutes")
+
+
+@pytest.mark.parametrize("text", ["9999999999d", "1000000000d", "9" * 15 + "s", "9" * 400 + "d", "9" * 5000 + "d"])
+def test_a_duration_without_measure_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="too long for a duration; the longest is 999999999d"):
+        parse_duration(text)
+    assert parse_duration("999999999d").days == timedelta.max.days

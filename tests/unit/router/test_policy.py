@@ -1,5 +1,6 @@
 """Which rules hold in a channel."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -7,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.chat import ChannelType
-from contracts.desk_policy_v1 import Match, OpenOn, Policy
-from services.router.policy import BUILT_IN, matches, rules_for, whole_words
+from contracts.desk_policy_v1 import Match, OpenOn, Policy, PolicyPublished
+from services.router.policy import BUILT_IN, ReadyPolicy, matches, rules_for, whole_words
 from tests.unit.router.makers import COURSE, DIALOG, DIRECT, GROUP, policy
 
 
@@ -111,6 +112,47 @@ def test_a_policy_with_such_words_is_not_applied_but_stays_readable(document: di
     assert Policy.model_validate(document) == Policy.model_validate_json(
         Policy.model_validate(document).model_dump_json()
     )
+
+
+LATER: dict[str, Any] = {
+    "defaults": {"queue": "support", "colour": "red"},
+    "overrides": [
+        {"match": {"platform": "slack", "topic": "x"}, "queue": "far too many"},
+        {"match": {"topic": "x"}, "queue": "everybody"},
+        {"match": {"platform": "slack"}, "tags": ["slack"], "snooze": "2d"},
+    ],
+    "answers": [{"name": "a", "text": "b", "patterns": ["c.*"]}],
+    "holidays": ["2026-12-31"],
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"defaults": {"colour": "red"}}, "defaults.colour: Extra inputs are not permitted"),
+        ({"overrides": [LATER["overrides"][2]]}, "overrides.0.snooze: Extra inputs are not permitted"),
+        ({"overrides": [LATER["overrides"][1]]}, "overrides.0.match.topic: Extra inputs are not permitted"),
+        ({"holidays": []}, "holidays: Extra inputs are not permitted"),
+        ({"answers": [{"name": "a", "text": "b"}]}, "answers.0: Value error, answer 'a' never fires"),
+    ],
+)
+def test_a_policy_with_a_field_that_there_is_not_is_not_applied(document: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Policy.to_apply(document)
+    faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in refused.value.errors()]
+    assert any(told in fault for fault in faults), faults
+
+
+def test_a_policy_of_a_later_version_is_read_and_kept_whole() -> None:
+    said = {"version": 7, "document": LATER, "applied_at": "2026-05-21T15:00:00Z", "applied_by": "tests"}
+    read = PolicyPublished.model_validate_json(json.dumps(said))
+    stored = read.document.model_dump_json(exclude_unset=True)
+    assert json.loads(stored) == LATER
+    document = Policy.model_validate_json(stored)
+    assert document == read.document
+    rules = rules_for(document, COURSE)
+    assert (rules.queue, rules.tags) == ("support", ("slack",)), "a match that isn't understood matches nothing"
+    assert ReadyPolicy(7, document).channel(COURSE).answer("c", None) is None
 
 
 def test_an_answer_s_text_may_have_lines_and_names_any_alphabet() -> None:
