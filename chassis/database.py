@@ -24,12 +24,9 @@ Admit: TypeAlias = Callable[[Connection], Coroutine[Any, Any, None]]
 """Looks at a new connection before it is used. What it raises reaches whoever asked for one."""
 
 ACQUIRE_SECONDS = 10.0
-<<<<<<< HEAD
 REACH_SECONDS = 2.0
-=======
 COMMAND_SECONDS = 40.0
 """Longer than the session's `statement_timeout`, so that PostgreSQL is asked first: this is for one that is silent."""
->>>>>>> fix-rest
 
 
 def session_settings(schema: str, process: str) -> dict[str, str]:
@@ -81,13 +78,8 @@ class Database:
             max_size=max_size,
             max_inactive_connection_lifetime=0,
             timeout=ACQUIRE_SECONDS,
-<<<<<<< HEAD
-            command_timeout=40,
-            server_settings=session,
-=======
             command_timeout=command_seconds,
-            server_settings={**session_settings(schema, process), **(settings or {})},
->>>>>>> fix-rest
+            server_settings=session,
             reset=_nothing_to_reset,
             init=admit,
         )
