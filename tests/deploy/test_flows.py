@@ -18,20 +18,30 @@ from tests.deploy.conftest import Render, named
 CONSTRUCTORS = {
     *("AIOKafkaConsumer", "AIOKafkaProducer", "AIOKafkaClient", "AIOKafkaAdminClient", "KafkaBroker"),
     *("create_pool", "connect", "ClientSession", "AsyncWebClient", "SocketModeClient", "HTTPXRequest", "AsyncClient"),
-    *("OTLPSpanExporter", "HttpServer", "_Server", "create_connection", "open_connection", "start_server", "urlopen"),
+    *(
+        "OTLPSpanExporter",
+        "HttpServer",
+        "_Server",
+        "_Producer",
+        "create_connection",
+        "open_connection",
+        "start_server",
+        "urlopen",
+    ),
     *("create_server", "create_datagram_endpoint", "request"),
 }
 """By which anything here opens or serves a connection."""
 
 MADE = {
     ("chassis/kafka.py", "AIOKafkaConsumer"): "kafka",
-    ("chassis/kafka.py", "AIOKafkaProducer"): "kafka",
+    ("chassis/kafka.py", "_Producer"): "kafka",
     ("chassis/kafka.py", "AIOKafkaClient"): "kafka",
     ("chassis/kafka.py", "AIOKafkaAdminClient"): "kafka",
     ("chassis/restoring.py", "AIOKafkaAdminClient"): "kafka",
     ("chassis/topics_admin.py", "AIOKafkaAdminClient"): "kafka",
     ("chassis/restoring.py", "connect"): "database",
     ("chassis/database.py", "create_pool"): "database",
+    ("chassis/database.py", "connect"): "database",
     ("chassis/migrations.py", "connect"): "database",
     ("chassis/telemetry.py", "OTLPSpanExporter"): "collector",
     ("chassis/http.py", "_Server"): "server",
