@@ -24,7 +24,8 @@ Admit: TypeAlias = Callable[[Connection], Coroutine[Any, Any, None]]
 """Looks at a new connection before it is used. What it raises reaches whoever asked for one."""
 
 ACQUIRE_SECONDS = 10.0
-REACH_SECONDS = 2.0
+REACH_SECONDS = 5.0
+"""For one question, with a new connection where it needs one. Probes wait less."""
 COMMAND_SECONDS = 40.0
 """Longer than the session's `statement_timeout`, so that PostgreSQL is asked first: this is for one that is silent."""
 
@@ -100,14 +101,13 @@ class Database:
         if self.pool.is_closing():
             return False
         try:
-            async with asyncio.timeout(REACH_SECONDS):
-                return await self._beside.answers()
+            return await self._beside.answers()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             return False
 
     async def close(self) -> None:
         """Wait for transactions in hand, for a few seconds at most."""
-        self._beside.drop()
+        self._beside.close()
         try:
             async with asyncio.timeout(5):
                 await self.pool.close()
@@ -116,33 +116,55 @@ class Database:
 
 
 class _Beside:
-    """One connection beside the pool, kept between questions; what fails or takes too long is dropped for a new one."""
+    """One connection beside the pool, kept between questions; what fails or takes too long is dropped for a new one.
+
+    A question goes on when nobody waits for it any more: a server too slow for one probe is ready for the next.
+    """
 
     def __init__(self, dsn: str, session: dict[str, str], admit: Admit | None) -> None:
         self._dsn = dsn
         self._session = session
         self._admit = admit
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
-        self._turn = asyncio.Lock()
+        self._question: asyncio.Task[bool] | None = None
 
     async def answers(self) -> bool:
         """Whether PostgreSQL does. Raises the errors of asyncpg and the system, and `admit`'s."""
-        async with self._turn:
-            try:
+        if self._question is None or self._question.done():
+            self._question = asyncio.create_task(self._ask())
+            self._question.add_done_callback(_heard)
+        return await asyncio.shield(self._question)
+
+    async def _ask(self) -> bool:
+        try:
+            async with asyncio.timeout(REACH_SECONDS):
                 if self._connection is None:
                     self._connection = await asyncpg.connect(self._dsn, server_settings=self._session)
                     if self._admit is not None:
                         await self._admit(self._connection)
                 return bool(await self._connection.fetchval("SELECT true") is True)
-            except BaseException:
-                self.drop()
-                raise
+        except asyncpg.TooManyConnectionsError:
+            return True  # it does, and those of the pool are there
+        except BaseException:
+            self._drop()
+            raise
 
-    def drop(self) -> None:
+    def close(self) -> None:
         """Without waiting for the server, which may be away."""
+        if self._question is not None:
+            self._question.cancel()
+        self._drop()
+
+    def _drop(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+def _heard(question: asyncio.Task[bool]) -> None:
+    """Nobody may be left to hear of its error."""
+    if not question.cancelled():
+        question.exception()
 
 
 BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}

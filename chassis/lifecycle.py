@@ -28,6 +28,7 @@ import asyncio
 import gc
 import os
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -52,8 +53,8 @@ EXIT_DRAIN = 3
 START_SECONDS = 300.0
 """For so long a start waits for Kafka and PostgreSQL; a supervisor's pauses between restarts grow."""
 START_PAUSE_SECONDS = 3.0
-_MISSING = (FileNotFoundError, PermissionError)
-"""A certificate or key that a setting names wrongly: nothing to wait for."""
+_MISCONFIGURED = (FileNotFoundError, PermissionError, ssl.SSLCertVerificationError)
+"""A certificate or key that isn't there, or not the server's: nothing to wait for."""
 CANCEL_SECONDS = 2.0
 CLOSE_SECONDS = 5.0
 FLUSH_SECONDS = 3.0
@@ -152,7 +153,7 @@ class ProcessContext(Generic[S]):
         """Run the bootstrap function, anew after a transient error; a stop meanwhile ends it."""
         deadline = time.monotonic() + START_SECONDS
         while not self.stop.is_set() and (error := await self._try(main)) is not None:
-            waits = fate_of(error) is Fate.TRANSIENT and not isinstance(error, _MISSING)
+            waits = fate_of(error) is Fate.TRANSIENT and not isinstance(error, _MISCONFIGURED)
             if not waits or time.monotonic() >= deadline or not await self._take_down():
                 self._failed = True
                 self.stop.set()

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import random
 import socket
+from collections import deque
 from pathlib import Path
 
 LOWEST = 20_000
+_given: deque[int] = deque(maxlen=1_000)
+"""Lately, by this process: whoever asked may not listen there yet."""
 _RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -32,15 +35,16 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct ports on which nothing listens now."""
+    """Distinct ports on which nothing listens now, and that nobody here was given lately."""
     highest = _highest()
     chosen: list[int] = []
     for _ in range(10_000):
         if len(chosen) == count:
             return chosen
         port = random.randint(LOWEST, highest)
-        if port not in chosen and is_free(port):
+        if port not in _given and is_free(port):
             chosen.append(port)
+            _given.append(port)
     raise OSError(f"no {count} free ports between {LOWEST} and {highest}")
 
 

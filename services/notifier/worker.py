@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from chassis.backoff import Backoff
 from chassis.clock import Clock
 from chassis.database import Database
 from chassis.error_text import describe
-from chassis.errors import Fate, Transient, fate_of
+from chassis.errors import Fate, fate_of
 from chassis.faults import fault_point
 from chassis.logs import bound, get_logger
 from contracts.chat_receipts_v1 import DeliveryError, DeliveryState, Operation
@@ -69,6 +70,9 @@ METHODS: dict[tuple[Platform, str], str] = {
 WRITE_SECONDS = 30.0
 """For how long an outcome is written again while PostgreSQL is away. A lease may end meanwhile: its token tells."""
 WRITES = Backoff(first=0.1, factor=2.0, longest=1.0, patience=float("inf"))
+COPY_TRIES = 4
+COPY_PAUSE_SECONDS = 5.0
+"""A copy that only its sender knows of is removed before the process may end: tries, and the longest pause between."""
 T = TypeVar("T")
 CallOutcome = PostOutcome | ChangeOutcome | ReadOutcome
 
@@ -186,32 +190,30 @@ class Worker:
         posting = call.errand in {"post", "read"}
         if posting != lease.posting:
             await leases.mark_posting(self._database, lease, posting=posting)
-        outcome = await self._ask(lease, sender, call)
+        outcome, errand = await self._ask(lease, sender, call), call.errand
         if isinstance(outcome, Found):
-            outcome = await self._kept_one(sender, call.step.part, outcome)
+            left = await self._remove(sender, call.step.part, outcome.copies)
+            if left is not None:  # it stays in doubt, and is read back again
+                outcome, errand = left, "delete"
         await fault_point("notifier.posted")
         settlement = self._settlement(lease, call, outcome)
 
         async def write() -> bool:
-            await self._hold(lease, call, outcome)
+            await self._hold(lease, errand, outcome)
             return await self._settle(lease, settlement)
 
         try:
-            recheck = await self._insist(write)
+            settled = await self._insist(write)
         except LeaseLost:
             if isinstance(outcome, Posted | Found):
-                key = outcome.key
-                await self._insist(lambda: self._remove_surplus(lease, sender, call.step.part, key))
+                await self._remove_surplus(lease, sender, call.step.part, outcome.key)
             return
         await fault_point("notifier.recorded")
-        if isinstance(outcome, Posted | Found):
-            platform = lease.place.channel.platform
-            if settlement.event is Event.COMPLETED and lease.operation.kind is Operation.POST:
-                took = (self._clock.now() - lease.entry.requested_at).total_seconds()
-                exemplar = telemetry.exemplar(lease.operation.traceparent)
-                metrics.reply_to_chat.labels(platform).observe(max(0.0, took), exemplar)
-            if recheck:
-                await self._insist(lambda: self._remove_copies(lease, sender, call.step.part))
+        posted = settled and isinstance(outcome, Posted | Found)
+        if posted and settlement.event is Event.COMPLETED and lease.operation.kind is Operation.POST:
+            took = (self._clock.now() - lease.entry.requested_at).total_seconds()
+            exemplar = telemetry.exemplar(lease.operation.traceparent)
+            metrics.reply_to_chat.labels(lease.place.channel.platform).observe(max(0.0, took), exemplar)
 
     async def _ask(self, lease: Lease, sender: Sender, call: _Call) -> CallOutcome:
         """The platform call itself, timed and traced."""
@@ -275,10 +277,10 @@ class Worker:
                     Event.DOUBTED, error, settle, keep_token=True, failures=lease.failures + 1, parts_left=call.left
                 )
 
-    def _pause(self, lease: Lease) -> float:
-        return self._retries.pause(lease.failures + 1, 0.0) or self._retries.longest
+    def _pause(self, lease: Lease, more: int = 1) -> float:
+        return self._retries.pause(lease.failures + more, 0.0) or self._retries.longest
 
-    async def _hold(self, lease: Lease, call: _Call, outcome: CallOutcome) -> None:
+    async def _hold(self, lease: Lease, errand: str, outcome: CallOutcome) -> None:
         """The platform closed a bucket.
 
         Slack counts a method of a workspace. Telegram doesn't say which of its limits it means: it is the chat's, until
@@ -294,7 +296,7 @@ class Worker:
             if not any(other.startswith(f"{workspace}:") for other in others):
                 return
         async with self._database.transaction() as connection:
-            await shared_limits.hold(connection, shared_limits.bucket_of(workspace, call.errand), outcome.held_seconds)
+            await shared_limits.hold(connection, shared_limits.bucket_of(workspace, errand), outcome.held_seconds)
 
     async def _settle(self, lease: Lease, settlement: Settlement) -> bool:
         try:
@@ -304,9 +306,7 @@ class Worker:
             raise
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write what the platform has answered, or remove a copy, which are known nowhere else, in spite of transient
-        errors.
-        """
+        """Write what the platform has answered, which is known nowhere else, in spite of transient errors."""
         failures, until = 0, float("inf")
         while True:
             try:
@@ -327,57 +327,52 @@ class Worker:
         """
         if lease.place.channel.platform is Platform.TELEGRAM:
             return  # its new holder has called it unknown; a person sees it in the chat
-        asked = await leases.ask_for_recheck(self._database, lease)
-        recorded = await leases.part_key(self._database, lease.entry.delivery_id, part)
-        if recorded is not None and _same_message(recorded, key):
-            await self._remove_copies(lease, sender, part)
-        elif recorded is not None and not asked:
-            await self._surely_remove(sender, part, key)
+        failures = 0
+        while True:
+            copies, left = await self._insist(lambda: self._surplus(lease, sender, part, key))
+            left = left or await self._remove(sender, part, copies)
+            if left is None:
+                return
+            failures += 1
+            await self._insist(functools.partial(self._hold, lease, "delete", left))
+            if failures == COPY_TRIES:
+                log.error("copy_left", part=part, cause=left.error.code)
+                return
+            await asyncio.sleep(min(left.held_seconds or self._pause(lease, failures), COPY_PAUSE_SECONDS))
 
-    async def _remove_copies(self, lease: Lease, sender: Sender, part: int) -> None:
-        """All that reading back finds but the one that is recorded. Raises Transient when that isn't sure yet."""
-        target = Target(lease.entry.delivery_id, part, lease.channel, lease.place)
+    async def _surplus(
+        self, lease: Lease, sender: Sender, part: int, key: MessageKey
+    ) -> tuple[Sequence[MessageKey], Later | None]:
+        """What is to be removed, or what keeps us from seeing it."""
         recorded = await leases.part_key(self._database, lease.entry.delivery_id, part)
-        found = await sender.find(target, lease.since.timestamp())
+        if recorded is None:
+            await leases.ask_for_recheck(self._database, lease)
+            recorded = await leases.part_key(self._database, lease.entry.delivery_id, part)
+        if recorded is None:
+            return (), None  # its holder hasn't settled, and reads back
+        if not _same_message(recorded, key):
+            return (key,), None
+        found = await sender.find(
+            Target(lease.entry.delivery_id, part, lease.channel, lease.place), lease.since.timestamp()
+        )
         if isinstance(found, Later):
-            raise await _again(found)
-        if recorded is None or not isinstance(found, Found):
-            return
-        for key in (found.key, *found.copies):
-            if not _same_message(key, recorded):
-                await self._surely_remove(sender, part, key)
+            return (), found
+        there = (found.key, *found.copies) if isinstance(found, Found) else ()
+        return [one for one in there if not _same_message(one, recorded)], None
 
-    async def _surely_remove(self, sender: Sender, part: int, copy: MessageKey) -> None:
-        """Raises Transient while it may still be there."""
-        trouble = await self._remove(sender, part, copy)
-        if trouble is not None:
-            raise await _again(trouble)
-
-    async def _kept_one(self, sender: Sender, part: int, found: Found) -> Found | Later:
-        """What was found, once its copies are gone; until then the post stays in doubt and is read back again."""
-        for copy in found.copies:
-            trouble = await self._remove(sender, part, copy)
-            if trouble is not None:
-                return Later(trouble.error)
-        return found
-
-    async def _remove(self, sender: Sender, part: int, copy: MessageKey) -> Later | Doubtful | None:
-        """Remove a copy. None: it is gone, or never will be."""
-        match await sender.remove(copy):
-            case Later() | Doubtful() as trouble:
-                return trouble
-            case Refused(error=error):
-                log.error("copy_left", part=part, cause=error.code)
-            case Done():
-                log.warning("copy_removed", part=part)
+    async def _remove(self, sender: Sender, part: int, copies: Sequence[MessageKey]) -> Later | None:
+        """Remove copies. None: they are gone, or never will be."""
+        for copy in copies:
+            match await sender.remove(copy):
+                case Later() as later:
+                    return later
+                case Doubtful(error=error):
+                    return Later(error)
+                case Refused(error=error):
+                    log.error("copy_left", part=part, cause=error.code)
+                case Done():
+                    log.warning("copy_removed", part=part)
         return None
-
-
-async def _again(trouble: Later | Doubtful) -> Transient:
-    """The error to raise, once the platform's bucket is open again: for what is short enough to be waited for."""
-    if isinstance(trouble, Later) and trouble.held_seconds is not None:
-        await asyncio.sleep(min(trouble.held_seconds, WRITE_SECONDS))
-    return Transient(f"a copy may be left: {trouble.error.code}")
 
 
 def _without_call(lease: Lease, contents: Sequence[Content]) -> Settlement | None:
@@ -406,7 +401,7 @@ def _now(lease: Lease, sender: Sender, key: MessageKey) -> MessageKey:
 
 def _done(call: _Call, part: tuple[int, MessageKey | None, int]) -> Settlement:
     event = Event.PART_DONE if call.left else Event.COMPLETED
-    return Settlement(event, set_part=part)
+    return Settlement(event, set_part=part, parts_left=call.left)
 
 
 def _changed(lease: Lease, call: _Call) -> Settlement:

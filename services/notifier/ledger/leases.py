@@ -65,11 +65,12 @@ SETTLE = """
 UPDATE operations
    SET state = $3, lease_token = CASE WHEN $4 THEN lease_token END,
        due_at = CASE WHEN $5::float8 IS NULL THEN due_at ELSE clock_timestamp() + $5 * interval '1 second' END,
-       failures = $6, parts_left = $7, error_code = $8, error_text = $9,
+       failures = $6, parts_left = $7, error_code = $8, error_text = $9, recheck = recheck AND NOT $10,
        ended_at = CASE WHEN $3 IN ('queued', 'sending') THEN NULL ELSE clock_timestamp() END
- WHERE instruction_id = $1 AND lease_token = $2 AND state = 'sending' RETURNING recheck, clock_timestamp() AS at"""
+ WHERE instruction_id = $1 AND lease_token = $2 AND state = 'sending' RETURNING true"""
 HELD = """
-SELECT clock_timestamp() FROM operations WHERE instruction_id = $1 AND lease_token = $2 AND state = 'sending'"""
+SELECT clock_timestamp() AS at, recheck AND posting AS recheck FROM operations
+ WHERE instruction_id = $1 AND lease_token = $2 AND state = 'sending'"""
 SET_PART = """
 INSERT INTO parts (delivery_id, part, message_key, revision) VALUES ($1, $2, $3, $4)
 ON CONFLICT (delivery_id, part) DO UPDATE SET message_key = excluded.message_key, revision = excluded.revision"""
@@ -80,7 +81,7 @@ UPDATE deliveries d SET version = n.version FROM unnest($1::text[], $2::int[]) A
 # Only a mark: the state stays its holder's.
 RECHECK = """
 UPDATE operations SET recheck = true
- WHERE instruction_id = $1 AND state IN ('queued', 'sending') RETURNING true"""
+ WHERE instruction_id = $1 AND state IN ('queued', 'sending')"""
 POSTING = "UPDATE operations SET posting = $3 WHERE instruction_id = $1 AND lease_token = $2 RETURNING true"
 PART_KEY = "SELECT message_key FROM parts WHERE delivery_id = $1 AND part = $2"
 WAITING = f"""
@@ -245,7 +246,10 @@ def _lease_columns(leases: Sequence[Lease], seconds: dict[str, float]) -> tuple[
 
 
 async def settle(database: Database, lease: Lease, settlement: Settlement) -> bool:
-    """Write an outcome. True when copies should be looked for. Raises LeaseLost, having changed nothing."""
+    """Write an outcome. Raises LeaseLost, having changed nothing.
+
+    False: a copy was posted under a lost lease, so a post stays in doubt, and what is in the chat is read back.
+    """
     async with database.transaction() as connection:
         entries = await store.lock(connection, {lease.entry.delivery_id})
         entry = entries.get(lease.entry.delivery_id)
@@ -254,9 +258,14 @@ async def settle(database: Database, lease: Lease, settlement: Settlement) -> bo
         operation = next(
             (one for one in entry.operations if one.instruction_id == lease.operation.instruction_id), None
         )
-        at = await connection.fetchval(HELD, lease.operation.instruction_id, lease.token)
-        if operation is None or at is None:
+        held = await connection.fetchrow(HELD, lease.operation.instruction_id, lease.token)
+        if operation is None or held is None:
             raise LeaseLost
+        at, recheck = held["at"], held["recheck"] and settlement.set_part is not None
+        if recheck:
+            settlement = Settlement(
+                Event.DOUBTED, keep_token=True, failures=settlement.failures, parts_left=settlement.parts_left
+            )
         if settlement.set_part is not None:
             number, key, revision = settlement.set_part
             entry.parts[number] = Part(key, revision)
@@ -269,7 +278,7 @@ async def settle(database: Database, lease: Lease, settlement: Settlement) -> bo
         state = entry.move(operation, settlement.event, at, settlement.error)
         due_in = 0.0 if entry.withdrawn and settlement.event is Event.POSTPONED else settlement.due_in
         error = settlement.error
-        row = await connection.fetchrow(
+        written = await connection.fetchval(
             SETTLE,
             operation.instruction_id,
             lease.token,
@@ -280,11 +289,12 @@ async def settle(database: Database, lease: Lease, settlement: Settlement) -> bo
             settlement.parts_left,
             None if error is None else error.code,
             None if error is None else error.text,
+            recheck,
         )
-        if row is None:  # held a moment ago, under the same lock
+        if not written:  # held a moment ago, under the same lock
             raise LeaseLost
         await _write_versions(connection, [entry])
-        return bool(row["recheck"])
+        return not recheck
 
 
 async def _write_versions(connection: Connection, entries: Sequence[Entry]) -> None:
@@ -300,9 +310,9 @@ async def mark_posting(database: Database, lease: Lease, *, posting: bool) -> No
         raise LeaseLost
 
 
-async def ask_for_recheck(database: Database, lease: Lease) -> bool:
-    """A copy was posted under a lost lease: its present holder is to look for copies. False: there is none any more."""
-    return bool(await database.pool.fetchval(RECHECK, lease.operation.instruction_id))
+async def ask_for_recheck(database: Database, lease: Lease) -> None:
+    """A copy was posted under a lost lease: its present holder, if there is one, is to look for copies."""
+    await database.pool.execute(RECHECK, lease.operation.instruction_id)
 
 
 async def part_key(database: Database, delivery_id: str, part: int) -> MessageKey | None:

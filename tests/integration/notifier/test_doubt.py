@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from contracts.chat_replies_v1 import ConfirmReply, DeleteReply, EditReply, Rese
 from contracts.keys import Platform
 from sandbox.slack.faults import Fault
 from services.notifier.ledger import leases
+from services.notifier.outcomes import Content, PostOutcome, Target
 from services.notifier.slack.send import SlackSender
 from tests.integration.notifier.conftest import TIMEOUT, Desk, Dying, Stopped, eventually
 
@@ -165,6 +167,45 @@ async def test_of_two_copies_the_later_is_deleted(desk: Desk, kind: str) -> None
     assert desk.slack_posts(place) == ["once", "after it"]
     keys = [one.message_keys for one in await desk.receipts(post.delivery_id)][-1]
     assert keys[0] < receipt.message_keys[0]
+
+
+class Answered(SlackSender):
+    """A sender to whom Slack's answer takes its time."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(token="xoxb-sandbox-bot-token", api_url=f"{desk.base_url}/slack/api/", timeout=TIMEOUT)
+        self.posted, self.answer = asyncio.Event(), asyncio.Event()
+
+    async def post(self, target: Target, content: Content) -> PostOutcome:
+        outcome = await super().post(target, content)
+        self.posted.set()
+        await self.answer.wait()
+        return outcome
+
+
+async def test_a_copy_that_comes_while_the_post_is_under_way_is_read_back_before_the_reply_is_sent(desk: Desk) -> None:
+    """Who posted under a lost lease doesn't know what its successor's call will come to: that one looks."""
+
+    async def asked_to_look() -> bool:
+        return bool(await desk.database.pool.fetchval("SELECT recheck FROM operations"))
+
+    place = desk.slack_channel()
+    post = desk.post(place, "once")
+    stopped, answered = Stopped(desk), Answered(desk)
+    async with desk.dispatching(senders={Platform.SLACK: stopped}) as first:
+        await desk.give(post)
+        await stopped.reached.wait()
+        first.stop()
+        async with desk.dispatching(senders={Platform.SLACK: answered}):
+            await answered.posted.wait()
+            stopped.go_on.set()
+            await eventually(asked_to_look)
+            assert desk.slack_posts(place) == ["once", "once"]
+            answered.answer.set()
+            receipt = await desk.reaches(post, "post sent")
+            assert desk.slack_posts(place) == ["once"]
+    assert receipt.message_keys == tuple(desk.slack_keys(place))
+    assert not await asked_to_look()
 
 
 @pytest.mark.parametrize("kind", TROUBLES)

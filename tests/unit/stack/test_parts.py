@@ -115,6 +115,13 @@ def test_kafka_tells_who_comes_through_a_proxy_to_come_by_it_again(tmp_path: Pat
     assert {one.partition(":")[0] for one in settings["listener.security.protocol.map"].split(",")} == {*listeners}
 
 
+def test_a_port_is_given_once_though_nobody_listens_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([21_001, 21_002, 21_001, 21_002, 21_003])
+    monkeypatch.setattr("random.randint", lambda *_: next(drawn))
+    monkeypatch.setattr("sandbox.stack.ports.is_free", lambda _: True)
+    assert [*free_ports(2), free_port()] == [21_001, 21_002, 21_003]
+
+
 def test_chosen_ports_are_free_distinct_and_never_taken_by_outgoing_connections() -> None:
     ports = free_ports(20)
     assert len(set(ports)) == 20
