@@ -35,6 +35,24 @@ log = get_logger(__name__)
 _GONE = frozenset(
     {"user_not_found", "user_not_visible", "users_not_found", "channel_not_found", "thread_not_found", "not_in_channel"}
 )
+_REFUSED = frozenset(
+    {
+        "missing_scope",
+        "no_permission",
+        "access_denied",
+        "not_allowed_token_type",
+        "not_authed",
+        "invalid_auth",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "team_access_not_granted",
+        "enterprise_is_restricted",
+        "ekm_access_denied",
+        "two_factor_setup_required",
+    }
+)
+"""From the lists of errors on docs.slack.dev's pages of conversations.replies and conversations.history."""
 _KINDS = "public_channel,private_channel,mpim,im"
 
 
@@ -60,6 +78,10 @@ class Later(Exception):
     def __init__(self, reason: str, seconds: float | None = None) -> None:
         super().__init__(reason)
         self.seconds = seconds
+
+
+class Refused(Later):
+    """Waiting doesn't mend it, a person has to: we have no token, or Slack doesn't let it read this."""
 
 
 class SlackReads:
@@ -157,6 +179,8 @@ class SlackReads:
         code = response.get("error") if status == 200 else None
         if code == "invalid_cursor":
             return StaleCursor(method)
+        if code in _REFUSED:
+            return Refused(code)
         return Gone(code) if code in _GONE else Later(str(code or f"HTTP {status}"))
 
 

@@ -1,4 +1,4 @@
-"""What Slack answers a read becomes Gone or Later; a method that Slack has closed is not called again meanwhile."""
+"""What Slack answers a read becomes Gone, Refused or Later; a method that Slack has closed isn't called meanwhile."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from contracts.keys import slack_person
 from services.ingest.bootstrap import LOOP_LIMIT_SECONDS
 from services.ingest.worker import slack_reads
-from services.ingest.worker.slack_reads import Gone, Later, SlackReads
+from services.ingest.worker.slack_reads import Gone, Later, Refused, SlackReads
 
 ANNA = slack_person("U1")
 
@@ -48,6 +48,9 @@ class Unparsable:
     ("outcome", "expected"),
     [
         (answer(200, {"ok": False, "error": "user_not_found"}), Gone),
+        (answer(200, {"ok": False, "error": "missing_scope"}), Refused),
+        (answer(200, {"ok": False, "error": "no_permission"}), Refused),
+        (answer(200, {"ok": False, "error": "token_revoked"}), Refused),
         (answer(200, {"ok": False, "error": "internal_error"}), Later),
         (answer(503, {}), Later),
         (answer(503, "upstream connect error"), Later),
@@ -56,8 +59,9 @@ class Unparsable:
     ],
 )
 async def test_an_answer_is_narrowed(outcome: AsyncSlackResponse | Exception, expected: type[Exception]) -> None:
-    with pytest.raises(expected):
+    with pytest.raises(expected) as raised:
         await SlackReads(Client(outcome)).person(ANNA)
+    assert raised.type is expected
 
 
 class Hanging(AsyncWebClient):
