@@ -96,8 +96,9 @@ class JobLoop:
         self._woken = asyncio.Event()
 
     def last_turn_age(self) -> float:
-        """Seconds since a turn began or a job ended: several slow calls are no stuck loop."""
-        return time.monotonic() - self._last_turn
+        """Seconds since a turn began, or a job or a call to Slack ended: many slow calls are no stuck loop."""
+        last_call_at = 0.0 if self._slack is None else self._slack.last_call_at
+        return time.monotonic() - max(self._last_turn, last_call_at)
 
     def wake(self) -> None:
         """Jobs were added: look at once."""

@@ -92,6 +92,8 @@ class SlackReads:
         self._identity: dict[str, Any] | None = None
         self._held_until: dict[str, float] = {}
         """Methods that Slack has closed, and until when (monotonic)."""
+        self.last_call_at = 0.0
+        """When a call ended last, however (monotonic): one read may be many calls."""
 
     async def person(self, key: str) -> PersonProfile:
         answer = await self._call("users.info", user=keys.native_person(key))
@@ -166,6 +168,8 @@ class SlackReads:
         except (aiohttp.ClientError, TimeoutError, AttributeError, TypeError, ValueError) as error:
             # The library fails with the latter three on an answer that isn't Slack's: a gateway's plain text.
             raise Later(f"{method}: {type(error).__name__}") from None
+        finally:
+            self.last_call_at = time.monotonic()
 
     def _narrowed(self, method: str, response: Any) -> Exception:
         status = getattr(response, "status_code", None)

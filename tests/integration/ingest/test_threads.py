@@ -31,6 +31,7 @@ class Slack:
     def __init__(self) -> None:
         self.pages: list[Page | Exception] = []
         self.cursors: list[str | None] = []
+        self.last_call_at = 0.0
 
     async def envelope(self, _channel: Channel) -> dict[str, Any]:
         return {"type": "event_callback", "team_id": "T1", "authorizations": [{"user_id": "UOKNO", "is_bot": True}]}
