@@ -4,6 +4,7 @@ Reads plain JSON, not the library's types: those raise on a field that is missin
 the others. Entity offsets count UTF-16 units.
 """
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -25,26 +26,39 @@ _MAX_REACTIONS = 100
 """On one message, old and new. Telegram allows eleven different ones (`reactions_uniq_max`, "Client configuration") and
 a chat fewer (`max_reaction_count`), a person three. Each becomes a record: more than this isn't Telegram's shape.
 """
+NAME_AWAITED_SECONDS = 300.0
+"""How long after the start what names a bot waits for our own name. Behind an update that is refused Telegram holds its
+chat: a Bot API that stays away must not stop whole chats.
+"""
 _GROUP_TYPES = {"group", "supergroup"}
 
 
 class Bot:
-    """Who we are for one bot: its id, and its user name without the at sign (lower case) once Telegram has told it."""
+    """Who we are for one bot: its id, and its user name without the at sign (lower case) once Telegram has told it.
 
-    def __init__(self, bot_id: int, username: str | None = None) -> None:
+    `ticks` is a monotonic clock in seconds.
+    """
+
+    def __init__(
+        self, bot_id: int, username: str | None = None, *, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
         self.id = bot_id
         self.username = username.lower() if username else None
+        self._ticks = ticks
+        self._awaited_until = ticks() + NAME_AWAITED_SECONDS
 
     def is_named(self, name: str) -> bool:
-        """Raises NotYet while our own name isn't known: what names a bot may name us."""
-        if self.username is None:
+        """Raises NotYet while our own name isn't known, in the first minutes: what names a bot may name us. Later no
+        name is ours until it is known.
+        """
+        if self.username is None and self._ticks() < self._awaited_until:
             raise NotYet("Telegram hasn't told the bot's name yet")
         return name.lower() == self.username
 
 
 def parse(update: Json, bot: Bot, received_at: datetime) -> Parsed:
     """Raises KeyError, TypeError or ValueError for an update that breaks its own shape, NotYet for one that names a bot
-    while our own name isn't known.
+    while our own name is waited for.
     """
     if "update_id" not in update:
         raise KeyError("update_id")
@@ -263,9 +277,13 @@ def _mentions(entities: list[tuple[Json, str]]) -> tuple[PersonKey, ...]:
 
 
 def _mentions_us(message: Json, entities: list[tuple[Json, str]], bot: Bot) -> bool:
+    """Our name isn't waited for where it decides nothing: in a reply to us, and in a dialog, which is all to us."""
     replied = (message.get("reply_to_message") or {}).get("from") or {}
-    by_name = any(entity["type"] == "mention" and bot.is_named(covered[1:]) for entity, covered in entities)
-    return by_name or replied.get("id") == bot.id
+    if replied.get("id") == bot.id:
+        return True
+    if bot.username is None and message["chat"]["type"] == "private":
+        return False
+    return any(entity["type"] == "mention" and bot.is_named(covered[1:]) for entity, covered in entities)
 
 
 def _thread(message: Json) -> str | None:

@@ -24,7 +24,7 @@ from services.ingest.telegram.calls import TelegramCalls, TelegramRefused
 from services.ingest.worker import heard, jobs, known, threads, wishes
 from services.ingest.worker.backfill import Backfill
 from services.ingest.worker.jobs import Job
-from services.ingest.worker.slack_reads import Gone, Later, SlackReads
+from services.ingest.worker.slack_reads import Gone, Later, Refused, SlackReads
 
 SOURCE = "okno/ingest-worker"
 FRESH_HOURS = 24
@@ -72,7 +72,9 @@ class Noting:
 
 
 class JobLoop:
-    """Runs due jobs, a few at once. Without a platform's token its jobs fail, and are given up in the end."""
+    """Runs due jobs, a few at once. One that fails `ATTEMPTS` times is given up, as without a platform's token, but:
+    the beginning of a thread is tried on until we are `Refused` it, and the reading of history in any case.
+    """
 
     def __init__(
         self,
@@ -94,8 +96,9 @@ class JobLoop:
         self._woken = asyncio.Event()
 
     def last_turn_age(self) -> float:
-        """Seconds since a turn began or a job ended: several slow calls are no stuck loop."""
-        return time.monotonic() - self._last_turn
+        """Seconds since a turn began, or a job or a call to Slack ended: many slow calls are no stuck loop."""
+        last_call_at = 0.0 if self._slack is None else self._slack.last_call_at
+        return time.monotonic() - max(self._last_turn, last_call_at)
 
     def wake(self) -> None:
         """Jobs were added: look at once."""
@@ -187,7 +190,7 @@ class JobLoop:
             await self._telegram.call("answerCallbackQuery", {"callback_query_id": job.payload["query_id"]})
             return (), None
         if self._slack is None:
-            raise Later("SLACK_BOT_TOKEN is not set")
+            raise Refused("SLACK_BOT_TOKEN is not set")
         if job.kind == wishes.PERSON:
             return [await self._slack.person(job.payload["key"])], None
         if job.kind == wishes.CHANNEL:
@@ -196,7 +199,9 @@ class JobLoop:
 
     async def _failed(self, job: Job, error: Exception) -> None:
         seconds = error.seconds if isinstance(error, Later) else None
-        given_up = seconds is None and job.attempts >= jobs.ATTEMPTS and job.kind not in wishes.NOT_GIVEN_UP
+        refused = job.kind == wishes.THREAD and isinstance(error, Refused)
+        tried_on = job.kind in wishes.NOT_GIVEN_UP and not refused
+        given_up = seconds is None and job.attempts >= jobs.ATTEMPTS and not tried_on
         final = isinstance(error, Gone | TelegramRefused) or given_up
         if seconds is None and job.kind in wishes.OF_A_GAP and job.attempts == jobs.ATTEMPTS:
             metrics.gaps.labels("slack", "unreadable").inc()  # once: it is tried on, but somebody has to look

@@ -35,6 +35,24 @@ log = get_logger(__name__)
 _GONE = frozenset(
     {"user_not_found", "user_not_visible", "users_not_found", "channel_not_found", "thread_not_found", "not_in_channel"}
 )
+_REFUSED = frozenset(
+    {
+        "missing_scope",
+        "no_permission",
+        "access_denied",
+        "not_allowed_token_type",
+        "not_authed",
+        "invalid_auth",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "team_access_not_granted",
+        "enterprise_is_restricted",
+        "ekm_access_denied",
+        "two_factor_setup_required",
+    }
+)
+"""From the lists of errors on docs.slack.dev's pages of conversations.replies and conversations.history."""
 _KINDS = "public_channel,private_channel,mpim,im"
 
 
@@ -62,6 +80,10 @@ class Later(Exception):
         self.seconds = seconds
 
 
+class Refused(Later):
+    """Waiting doesn't mend it, a person has to: we have no token, or Slack doesn't let it read this."""
+
+
 class SlackReads:
     """Reads with our own bot token. The ledger of jobs does the retrying, not the library."""
 
@@ -70,6 +92,8 @@ class SlackReads:
         self._identity: dict[str, Any] | None = None
         self._held_until: dict[str, float] = {}
         """Methods that Slack has closed, and until when (monotonic)."""
+        self.last_call_at = 0.0
+        """When a call ended last, however (monotonic): one read may be many calls."""
 
     async def person(self, key: str) -> PersonProfile:
         answer = await self._call("users.info", user=keys.native_person(key))
@@ -144,6 +168,8 @@ class SlackReads:
         except (aiohttp.ClientError, TimeoutError, AttributeError, TypeError, ValueError) as error:
             # The library fails with the latter three on an answer that isn't Slack's: a gateway's plain text.
             raise Later(f"{method}: {type(error).__name__}") from None
+        finally:
+            self.last_call_at = time.monotonic()
 
     def _narrowed(self, method: str, response: Any) -> Exception:
         status = getattr(response, "status_code", None)
@@ -157,6 +183,8 @@ class SlackReads:
         code = response.get("error") if status == 200 else None
         if code == "invalid_cursor":
             return StaleCursor(method)
+        if code in _REFUSED:
+            return Refused(code)
         return Gone(code) if code in _GONE else Later(str(code or f"HTTP {status}"))
 
 

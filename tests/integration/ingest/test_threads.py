@@ -19,7 +19,7 @@ from services.ingest.bootstrap import FOLDERS
 from services.ingest.reading import SCHEMA
 from services.ingest.worker import jobs, wishes
 from services.ingest.worker.run import JobLoop
-from services.ingest.worker.slack_reads import Gone, Later, Page, SlackReads, StaleCursor
+from services.ingest.worker.slack_reads import Gone, Later, Page, Refused, SlackReads, StaleCursor
 
 HELP = Channel(key=slack_channel("C1"), platform=Platform.SLACK, workspace="T1", type=ChannelType.PUBLIC)
 ROOT = "1000.000000"
@@ -31,6 +31,7 @@ class Slack:
     def __init__(self) -> None:
         self.pages: list[Page | Exception] = []
         self.cursors: list[str | None] = []
+        self.last_call_at = 0.0
 
     async def envelope(self, _channel: Channel) -> dict[str, Any]:
         return {"type": "event_callback", "team_id": "T1", "authorizations": [{"user_id": "UOKNO", "is_bot": True}]}
@@ -92,6 +93,24 @@ async def test_a_thread_is_not_given_up_while_slack_fails_but_when_it_is_gone(wo
     assert (await worker.waiting(), await worker.published()) == (0, [])
 
 
+async def test_a_thread_that_we_are_refused_is_given_up(worker: Worker) -> None:
+    await worker.asked()
+    await worker.turns(*[Refused("missing_scope")] * (jobs.ATTEMPTS - 1))
+    assert await worker.waiting() == 1
+    await worker.turns(Refused("missing_scope"))
+    assert await worker.waiting() == 0
+
+
+async def test_without_a_token_a_thread_is_given_up(worker: Worker) -> None:
+    await worker.asked()
+    worker.loop = JobLoop(worker.database, None, None)
+    for attempt in range(jobs.ATTEMPTS):
+        assert await worker.waiting() == 1, attempt
+        await worker.database.pool.execute("UPDATE jobs SET due_at = now()")
+        assert await worker.loop._turn()
+    assert await worker.waiting() == 0
+
+
 async def test_a_gap_that_can_not_be_read_is_counted_once_and_tried_on(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +118,7 @@ async def test_a_gap_that_can_not_be_read_is_counted_once_and_tried_on(
         return REGISTRY.get_sample_value("okno_gaps_total", {"platform": "slack", "outcome": "unreadable"}) or 0.0
 
     async def refused(_: jobs.Job) -> None:
-        raise Later("missing_scope")
+        raise Refused("missing_scope")
 
     before = unreadable()
     monkeypatch.setattr(worker.loop, "_read_history", refused)

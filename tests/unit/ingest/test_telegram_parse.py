@@ -360,6 +360,17 @@ def test_an_animation_is_one_file() -> None:
     assert [(one.id, one.name) for one in event.attachments] == [("a", "cat.mp4")]
 
 
+@pytest.mark.parametrize(
+    ("where", "ours"),
+    [({"chat": PRIVATE}, False), ({"chat": GROUP, "reply_to_message": {"message_id": 3, "from": {"id": 7700}}}, True)],
+)
+def test_our_name_is_not_waited_for_where_it_decides_nothing(where: Json, ours: bool) -> None:
+    said = message(text="@someone hi", entities=[{"type": "mention", "offset": 0, "length": 8}], **where)
+    (event,) = parse({"update_id": 1, "message": said}, Bot(7700), NOW).records
+    assert isinstance(event, MessagePosted)
+    assert event.mentions_us is ours
+
+
 def test_an_unknown_update_is_named_and_a_known_one_is_not_unknown() -> None:
     assert parse({"update_id": 1, "moon_phase": {}}, BOT, NOW).known is False
     assert parse({"update_id": 1, "my_chat_member": {}}, BOT, NOW).known is True

@@ -23,7 +23,7 @@ from services.ingest.catch_up import MARGIN_SECONDS, CatchUp
 from services.ingest.publish import Intake, Unavailable
 from services.ingest.slack.parse import parse
 from services.ingest.slack.receive import SlackWebhook
-from services.ingest.telegram.parse import Bot
+from services.ingest.telegram.parse import NAME_AWAITED_SECONDS, Bot
 from services.ingest.telegram.parse import parse as parse_update
 from services.ingest.telegram.receive import TelegramWebhook
 from tests.spans import recorded
@@ -304,7 +304,7 @@ def telegram_post(text: str, *entities: dict[str, Any]) -> Request:
 async def test_what_names_a_bot_waits_at_telegram_until_our_own_name_is_known(
     producer: Producer, request_: Request, command: str | None, mentions_us: bool
 ) -> None:
-    """Everything else is taken: an unreachable Bot API stops no message."""
+    """Everything else is taken."""
     bot = Bot(7700)
     intake = Intake(
         producer, lambda update, at: parse_update(update, bot, at), platform="telegram", process="ingest-telegram"
@@ -318,6 +318,31 @@ async def test_what_names_a_bot_waits_at_telegram_until_our_own_name_is_known(
     assert (await webhook(request_)).status == 200
     event = json.loads(producer.sent[-1]["value"])
     assert ((event.get("command") or {}).get("name"), event["mentions_us"]) == (command, mentions_us)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        telegram_post("@okno_bot hi", {"type": "mention", "offset": 0, "length": 9}),
+        telegram_post("/close@okno_bot", {"type": "bot_command", "offset": 0, "length": 15}),
+    ],
+)
+async def test_a_bot_api_that_stays_away_holds_no_chat_for_longer_than_minutes(
+    producer: Producer, request_: Request
+) -> None:
+    """Afterwards no name is ours, until it is known."""
+    now = 1000.0
+    bot = Bot(7700, ticks=lambda: now)
+    intake = Intake(
+        producer, lambda update, at: parse_update(update, bot, at), platform="telegram", process="ingest-telegram"
+    )
+    webhook = TelegramWebhook(intake, 7700, "right")
+    now += NAME_AWAITED_SECONDS - 1
+    assert (await webhook(request_)).status == 503
+    now += 1
+    assert (await webhook(request_)).status == 200
+    event = json.loads(producer.sent[-1]["value"])
+    assert (event.get("command"), event["mentions_us"]) == (None, False)
 
 
 @pytest.mark.parametrize("where", ["text", "files"])
