@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 
 from chassis.attempts import Attempt, Step
 from chassis.batches import Batches, Outcome, UnknownPosition
+from chassis.dead_letters import is_dead
 from chassis.errors import Fate, cause_of, fate_of
 from chassis.logs import get_logger
 from chassis.records import Polled
@@ -38,11 +39,12 @@ class Handling:
         if together:
             yield await self._whole(together, fetched_from)
         for tp, attempt in careful.items():
+            step = _step(tp, attempt)
             log.warning(
                 "handled_carefully", topic=tp.topic, partition=tp.partition, offset=polled[tp][0].offset,
-                step=attempt.step.value, deaths=attempt.deaths, failures=attempt.failures,
+                step=step.value, deaths=attempt.deaths, failures=attempt.failures,
             )  # fmt: skip
-            if attempt.step is Step.SAVEPOINTS:
+            if step is Step.SAVEPOINTS:
                 yield await self._one_by_one({tp: polled[tp]}, fetched_from, {tp: attempt}, bury_all=True)
                 continue
             async for outcome in self._alone(tp, polled, fetched_from, attempt):
@@ -87,7 +89,7 @@ class Handling:
         """One record a transaction, each start remembered; the first is buried if it was the last of several deaths."""
         raws, attempts = polled[tp], self._batches.attempts
         origin = fetched_from.get(tp, raws[0].offset)
-        if attempt.step is Step.BURY:
+        if _step(tp, attempt) is Step.BURY:
             yield await self._batches.buried(raws[0], {tp: origin}, attempt)
             origin, raws = raws[0].offset + 1, raws[1:]
         for raw in raws:
@@ -98,3 +100,8 @@ class Handling:
             if outcome.seek:
                 return
             origin = raw.offset + 1
+
+
+def _step(tp: TopicPartition, attempt: Attempt) -> Step:
+    """A dead letter has no dead letters. It is tried alone at each start: what killed the process may be mended."""
+    return Step.ALONE if attempt.step is Step.BURY and is_dead(tp.topic) else attempt.step

@@ -284,7 +284,7 @@ class MessageJson(BaseModel):
     created_at: AwareDatetime
     edited_at: AwareDatetime | None
     deleted_at: AwareDatetime | None
-    revisions: list[RevisionJson] = Field(description="Former texts, the oldest first.")
+    revisions: list[RevisionJson] = Field(description="The latest 100 former texts, the oldest first.")
     attachments: list[Attachment]
     source: SourceJson | None = Field(description="Where it stands in the chat; null for notes.")
     delivery: DeliveryJson | None = Field(description="The fate of a reply; null for other messages.")

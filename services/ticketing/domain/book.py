@@ -23,6 +23,7 @@ from contracts.keys import (
     thread_of_place,
 )
 from contracts.ticket_commands_v1 import RecordReaction, RemoveMessage, ReviseMessage
+from contracts.ticket_events_v1 import Revision
 from services.ticketing.domain.change import TicketChange
 from services.ticketing.domain.ticket import Message, Ticket
 
@@ -107,6 +108,8 @@ class Book:
     changed: set[str] = field(default_factory=set)
     added_messages: set[str] = field(default_factory=set)
     changed_messages: set[str] = field(default_factory=set)
+    former: list[tuple[str, int, Revision]] = field(default_factory=list)
+    """Former texts that the changes left behind, each with its message's id and its number."""
     new_posted: dict[str, str] = field(default_factory=dict)
     kept_receipts: dict[str, DeliveryChanged] = field(default_factory=dict)
     used_receipts: set[str] = field(default_factory=set)
@@ -174,6 +177,11 @@ class Book:
             self.added_messages.add(message.id)
         elif message.id not in self.added_messages:
             self.changed_messages.add(message.id)
+        known = self.messages[message.id].revisions if message.id in self.messages else ()
+        for one in message.revisions:
+            if one not in known:
+                assert one.number is not None  # noqa: S101  only events have revisions without
+                self.former.append((message.id, one.number, one))
         self.messages[message.id] = message
         self.stored.add(message.id)
         for key in message.delivery.message_keys if message.delivery else ():

@@ -123,6 +123,7 @@ class Message:
     edited_at: datetime | None = None
     deleted_at: datetime | None = None
     revisions: tuple[Revision, ...] = ()
+    """The latest, the oldest first; those before them are stored only."""
     reactions: tuple[Reaction, ...] = field(default=())
     delivery: Delivery | None = None
     traceparent: str | None = None
@@ -135,10 +136,10 @@ class Message:
         return self.delivery.message_keys[0] if self.delivery and self.delivery.message_keys else None
 
     def with_former(self, text: str, replaced_at: datetime) -> tuple[Revision, ...]:
-        """All its revisions and this one, under the next number."""
+        """The latest of its revisions and this one, under the next number."""
         number = self.revisions[-1].number if self.revisions else -1
         assert number is not None  # noqa: S101  only events have revisions without
-        return (*self.revisions, Revision(text=text, replaced_at=replaced_at, number=number + 1))
+        return (*self.revisions, Revision(text=text, replaced_at=replaced_at, number=number + 1))[-CARRIED:]
 
     def view(self) -> MessageState:
         """What `ticket.events` says about it."""

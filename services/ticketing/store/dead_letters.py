@@ -9,7 +9,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from chassis.database import Connection
 from chassis.dead_letters import FIRST, FORCE, DeadLetter
@@ -22,11 +22,23 @@ REPLAYABLE = timedelta(days=30)
 """Later its repetition may not be recognised any more (docs/retention.md)."""
 
 
+_LONGEST_NAME = 249
+"""Of a topic, as Kafka has it. Two of them fit an index, however many bytes their characters have."""
+_LONGEST_TEXT = 1000
+_MOST = 2**31 - 1
+
+
 def identity_of(letter: DeadLetter) -> str:
-    """The original record's place; without it, the dead letter's own."""
-    if letter.origin_offset >= 0 and letter.origin_partition >= 0:
+    """The original record's place; without one that can be, the dead letter's own."""
+    named = max(len(letter.consumer), len(letter.origin_topic)) <= _LONGEST_NAME
+    if named and letter.origin_offset >= 0 and 0 <= letter.origin_partition <= _MOST:
         return letter.id
     return f"{letter.topic}:{letter.partition}:{letter.offset}"
+
+
+def _text(text: str, longest: int = _LONGEST_NAME) -> str:
+    """Headers say what they like: whatever it is, the letter can be stored, and lists of letters can be read."""
+    return printable(text)[:longest]
 
 
 Row = tuple[DeadLetter, datetime]
@@ -35,9 +47,9 @@ _COLUMNS: tuple[Column[Row], ...] = (
     Column("dead_topic", "text", lambda r: r[0].topic),
     Column("dead_partition", "int", lambda r: r[0].partition),
     Column("dead_offset", "bigint", lambda r: r[0].offset),
-    Column("consumer", "text", lambda r: printable(r[0].consumer)),
-    Column("topic", "text", lambda r: printable(r[0].origin_topic)),
-    Column("partition", "int", lambda r: r[0].origin_partition),
+    Column("consumer", "text", lambda r: _text(r[0].consumer)),
+    Column("topic", "text", lambda r: _text(r[0].origin_topic)),
+    Column("partition", "int", lambda r: min(r[0].origin_partition, _MOST)),
     Column("record_offset", "bigint", lambda r: r[0].origin_offset),
     Column("first_offset", "bigint", lambda r: r[0].first_offset),
     Column("parks", "boolean", lambda r: r[0].parks),
@@ -45,9 +57,9 @@ _COLUMNS: tuple[Column[Row], ...] = (
     Column("value", "bytea", lambda r: r[0].value),
     Column("headers", "bytea", lambda r: pack_headers(r[0].headers)),
     Column("truncated", "boolean", lambda r: r[0].truncated),
-    Column("cause", "text", lambda r: printable(r[0].cause) or "unknown"),
-    Column("error", "text", lambda r: printable(r[0].error)),
-    Column("attempts", "int", lambda r: min(r[0].attempts, 2**31 - 1)),
+    Column("cause", "text", lambda r: _text(r[0].cause) or "unknown"),
+    Column("error", "text", lambda r: _text(r[0].error, _LONGEST_TEXT)),
+    Column("attempts", "int", lambda r: min(r[0].attempts, _MOST)),
     Column("dead_at", "timestamptz", lambda r: r[1]),
 )
 _INSERT = insert("dead_letters", _COLUMNS, after="ON CONFLICT (identity) DO NOTHING")
@@ -95,9 +107,9 @@ async def store_dead_letters(
 def _time(text: str, otherwise: datetime) -> datetime:
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo is not None else otherwise
+    except (ValueError, OverflowError):
         return otherwise
-    return at if at.tzinfo is not None else otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

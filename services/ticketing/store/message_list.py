@@ -7,9 +7,9 @@ from typing import Any
 
 from chassis.database import Connection
 from services.ticketing.domain.ticket import Message
-from services.ticketing.store.messages import SELECT, message_of
+from services.ticketing.store.messages import SHOWN, message_of, select
 
-_NAMED = SELECT.replace(
+_NAMED = select(SHOWN).replace(
     "FROM messages m",
     """, CASE WHEN m.agent_id IS NOT NULL THEN (SELECT name FROM agents a WHERE a.id = m.agent_id)
         ELSE (SELECT name FROM identities i WHERE i.person_key = m.author_key) END AS current_name

@@ -9,25 +9,32 @@ from pydantic import TypeAdapter
 from contracts.chat import Attachment, Person
 from contracts.keys import MessageKey
 from contracts.ticket_events_v1 import Revision
-from services.ticketing.domain.ticket import AuthorKind, Delivery, Message, MessageKind, Reaction
+from services.ticketing.domain.ticket import CARRIED, AuthorKind, Delivery, Message, MessageKind, Reaction
 from services.ticketing.store.rows import Column, insert, join, to_json, update
 
-SELECT = """
+SHOWN = 100
+"""So many former texts of a message the API shows at the most, the latest. All are stored."""
+
+
+def select(revisions: int) -> str:
+    """Messages with the latest of their former texts, so many at the most, the oldest of them first."""
+    return f"""
 SELECT m.*,
     CASE WHEN m.revision_count > 0 THEN (
         SELECT json_agg(json_build_object('text', text, 'replaced_at', replaced_at, 'number', number)
             ORDER BY number)
-        FROM revisions WHERE message_id = m.id
+        FROM (SELECT * FROM revisions WHERE message_id = m.id ORDER BY number DESC LIMIT {revisions}) latest
     )::text END AS revisions,
     CASE WHEN m.reaction_count > 0 THEN (
         SELECT json_agg(json_build_object('person_key', person_key, 'name', name, 'added', added, 'at', at)
             ORDER BY at, person_key, name)
         FROM reactions WHERE message_id = m.id
     )::text END AS reactions
-FROM messages m"""
+FROM messages m"""  # noqa: S608
 
-BY_IDS = f"{SELECT} WHERE m.id = ANY($1::text[])"
-ONE_OF_TICKET = f"{SELECT} WHERE m.ticket_id = $1 AND m.id = $2"
+
+BY_IDS = f"{select(CARRIED)} WHERE m.id = ANY($1::text[])"
+ONE_OF_TICKET = f"{select(CARRIED)} WHERE m.ticket_id = $1 AND m.id = $2"
 
 _revisions = TypeAdapter(tuple[Revision, ...])
 _reactions = TypeAdapter(tuple[Reaction, ...])

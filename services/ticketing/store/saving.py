@@ -201,9 +201,8 @@ async def _insert(connection: Connection, book: Book, at: datetime) -> None:
 
 async def _save_details(connection: Connection, book: Book) -> None:
     touched = [book.messages[one] for one in sorted(book.added_messages | book.changed_messages)]
-    former = [row for m in touched for row in messages.revision_rows(m)]
-    if former:
-        await connection.execute(messages.INSERT_REVISIONS, *arrays(messages.REVISION_COLUMNS, former))
+    if book.former:
+        await connection.execute(messages.INSERT_REVISIONS, *arrays(messages.REVISION_COLUMNS, book.former))
     reactions = [(m.id, one) for m in touched for one in m.reactions]
     if reactions:
         await connection.execute(messages.UPSERT_REACTIONS, *arrays(messages.REACTION_COLUMNS, reactions))

@@ -13,7 +13,7 @@ import orjson
 
 from chassis.clock import ManualClock
 from chassis.consumer import Record
-from chassis.database import Database
+from chassis.database import Connection, Database
 from chassis.outbox import unpack_headers
 from contracts import ids
 from contracts.base import RecordModel
@@ -143,11 +143,11 @@ class Desk:
         self.applier.committed()
 
     @asynccontextmanager
-    async def in_hand(self, *models: RecordModel) -> AsyncIterator[None]:
+    async def in_hand(self, *models: RecordModel) -> AsyncIterator[Connection]:
         """Another worker's batch: applied when the block begins, committed when it ends."""
         async with self.database.transaction() as connection:
             await Applier(self.clock)([record_of(one, offset=i) for i, one in enumerate(models)], connection)
-            yield
+            yield connection
 
     async def waits(self, task: "asyncio.Task[Any]") -> None:
         """Until a transaction of the task waits for another one's lock or row, or it had nothing to wait for."""

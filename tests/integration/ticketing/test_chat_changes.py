@@ -5,6 +5,7 @@ import pytest
 from contracts.chat import Author
 from contracts.keys import MessageKey
 from contracts.ticket_commands_v1 import CloseTicket, RecordReaction, RemoveMessage, ReviseMessage, Role
+from services.ticketing.domain.ticket import CARRIED
 from tests.integration.ticketing.desk import (
     STUDENT,
     Desk,
@@ -82,6 +83,46 @@ async def test_however_often_a_message_is_edited_its_events_fit_a_record(desk: D
     assert carried[:21] == [list(range(n)) for n in range(21)]
     assert carried[21] == list(range(1, 21)), "twenty"
     assert carried[-2:] == [[58], [58]], "two of these are too much, one is always there"
+
+
+_OFFERED = """
+CREATE TABLE offered (number int);
+CREATE FUNCTION offer() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO offered VALUES (new.number); RETURN new; END';
+CREATE TRIGGER offer BEFORE INSERT ON revisions FOR EACH ROW EXECUTE FUNCTION offer()"""
+_READ = """
+SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables
+WHERE schemaname = current_schema AND relname = 'revisions'"""
+
+
+async def test_a_change_reads_the_latest_former_texts_and_writes_its_own(desk: Desk) -> None:
+    """However many a message has: 1,000, and a batch of more than are read; the API shows 100."""
+    first = place_message(PLACE, "0")
+    key = first.message.message_key
+    await desk.apply(first, revise(key, "1000", 1000))
+    await desk.database.pool.execute(
+        "INSERT INTO revisions SELECT $1, n, n::text, $2 FROM generate_series(1, 999) n", key, later(1)
+    )
+    await desk.database.pool.execute("UPDATE messages SET revision_count = 1000")
+    await desk.database.pool.execute(f"ANALYZE revisions; {_OFFERED}")
+
+    async with desk.in_hand(revise(key, "1001", 1001)) as connection:
+        assert await connection.fetchval(_READ) == CARRIED
+    await desk.apply(react(key, "eyes", 1002))
+    offered = [row[0] for row in await desk.database.pool.fetch("SELECT number FROM offered ORDER BY 1")]
+    assert offered == [1000]
+    edits = [revise(key, str(n), n) for n in range(1003, 1033)]
+    await desk.apply(*edits)
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    former = ["0", *map(str, range(1, 1002)), *map(str, range(1003, 1032))]
+    assert [one["text"] for one in message["revisions"]] == former[-100:]
+
+    stored = await desk.database.pool.fetch("SELECT number, text FROM revisions ORDER BY number")
+    assert [tuple(row) for row in stored] == list(enumerate(former))
+    assert await desk.database.pool.fetchval("SELECT revision_count FROM messages") == len(former)
+    carried = [one.number for one in (await desk.said("ticket.events.v1"))[-1].message.revisions]
+    assert carried == list(range(len(former)))[-CARRIED:]
 
 
 async def test_an_edit_that_arrives_late_goes_into_the_history_only(desk: Desk) -> None:

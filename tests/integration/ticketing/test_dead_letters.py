@@ -1,5 +1,6 @@
 """Dead letters: found, corrected, replayed in the order of their keys, discarded, bounded."""
 
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -386,3 +387,30 @@ async def test_a_letter_that_an_older_worker_stored_under_its_place_does_not_com
     assert [one["state"] for one in await desk.all("/dead-letters")] == ["discarded"]
     await project(desk, clock, dead_record(b"put aside later", timestamp=1, days_ago=-1))
     assert [one["state"] for one in await desk.all("/dead-letters")] == ["waiting", "discarded"]
+
+
+FOREIGN: dict[str, bytes] = {"consumer": b"a", "topic": b"t", "partition": b"1", "offset": b"2"}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"partition": b"2147483648"},
+        {"consumer": random.Random(1).randbytes(10_000)},
+        {"topic": random.Random(2).randbytes(10_000)},
+        {"cause": b"c\0" * 10_000, "error": b"e\xff" * 10_000},
+        {"at": b"0001-01-01T00:00:00+23:00"},
+        {"at": b"9999-12-31T23:00:00-23:00"},
+    ],
+)
+async def test_whatever_a_foreign_records_headers_say_it_is_stored(
+    desk: Desk, clock: ManualClock, odd: dict[str, bytes]
+) -> None:
+    """It would end the worker, at each start: a dead letter has no dead letters."""
+    headers = [(f"okno-dead-{name}", text) for name, text in (FOREIGN | odd).items()]
+    foreign = [Record(dead_topic(TOPIC), 3, at, 0, b"k", b"x", headers, None) for at in (1, 1)]
+    await project(desk, clock, *foreign, dead_record(b"ours"))
+    await project(desk, clock, *foreign)
+    listed = await desk.all("/dead-letters")
+    assert sorted(letter["offset"] for letter in listed) == [2, 7]
+    assert all(len(letter[name]) <= 1000 for letter in listed for name in ("consumer", "topic", "cause", "error"))
