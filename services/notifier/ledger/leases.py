@@ -264,7 +264,11 @@ async def settle(database: Database, lease: Lease, settlement: Settlement) -> bo
         at, recheck = held["at"], held["recheck"] and settlement.set_part is not None
         if recheck:
             settlement = Settlement(
-                Event.DOUBTED, keep_token=True, failures=settlement.failures, parts_left=settlement.parts_left
+                Event.DOUBTED,
+                due_in=None,  # as after any doubt, what was posted has until the lease's end to be seen
+                keep_token=True,
+                failures=settlement.failures,
+                parts_left=settlement.parts_left,
             )
         if settlement.set_part is not None:
             number, key, revision = settlement.set_part
