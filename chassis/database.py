@@ -138,7 +138,7 @@ class _Beside:
     async def _ask(self) -> bool:
         try:
             async with asyncio.timeout(REACH_SECONDS):
-                if self._connection is None:
+                if self._connection is None or self._connection.is_closed():
                     self._connection = await asyncpg.connect(self._dsn, server_settings=self._session)
                     if self._admit is not None:
                         await self._admit(self._connection)

@@ -107,6 +107,10 @@ async def test_a_busy_pool_is_no_reason_to_be_unready(database_url: str, postgre
     finally:
         await postgres.restart()
     assert await database.reachable(), "once more, on a new connection"
+    await postgres.restart()
+    while not (database._beside._connection is None or database._beside._connection.is_closed()):
+        await asyncio.sleep(0)
+    assert await database.reachable(), "at the first question after a restart"
     await database.close()
     assert not await database.reachable()
 
