@@ -259,8 +259,8 @@ class Worker:
             case Unreadable(error=error):
                 return Settlement(Event.LOST, error, parts_left=call.left)
             case Absent():  # after a death it is posted at once, after a platform's trouble not faster than that
-                pause = self._retries.pause(lease.failures, 0.0) if lease.failures else 0.0
-                return Settlement(Event.ABSENT, due_in=pause or 0.0, failures=lease.failures)
+                pause = self._pause(lease, 0) if lease.failures else 0.0
+                return Settlement(Event.ABSENT, due_in=pause, failures=lease.failures)
             case Moved(channel=channel):
                 return Settlement(Event.POSTPONED, moved_to=channel)
             case Later(error=error, held_seconds=held):
