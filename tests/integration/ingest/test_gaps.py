@@ -23,33 +23,22 @@ from services.ingest.worker.backfill import RETRIES_END, Backfill
 from services.ingest.worker.history import Thread
 from services.ingest.worker.jobs import Job
 from services.ingest.worker.slack_reads import Gone, Page, SlackReads, StaleCursor
+from tests.integration.ingest.imagined_slack import HELP, ImaginedSlack
 
 NOW = datetime(2026, 5, 21, 16, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 LOOK_BACK = timedelta(days=7)
-HELP = Channel(key=slack_channel("C1"), platform=Platform.SLACK, workspace="T1", type=ChannelType.PUBLIC)
 DIALOG = Channel(key=telegram_channel(7, 5), platform=Platform.TELEGRAM, workspace="7", type=ChannelType.DIALOG)
 
 
-class Slack:
-    """One channel, and pages in the order in which they are asked for."""
-
-    def __init__(self) -> None:
-        self.pages: list[Page | Exception] = []
-        self.cursors: list[str | None] = []
+class Slack(ImaginedSlack):
+    """Its pages are of the channel's history."""
 
     async def channels(self) -> list[Channel]:
         return [HELP]
 
-    async def envelope(self, _channel: Channel) -> dict[str, Any]:
-        return {"type": "event_callback", "team_id": "T1", "authorizations": [{"user_id": "UOKNO", "is_bot": True}]}
-
     async def history(self, _channel: Channel, _oldest: datetime, cursor: str | None) -> Page:
-        self.cursors.append(cursor)
-        page = self.pages.pop(0)
-        if isinstance(page, Exception):
-            raise page
-        return page
+        return self.page(cursor)
 
 
 class Worker:

@@ -11,38 +11,25 @@ import pytest
 from chassis.database import Database
 from chassis.metrics import REGISTRY
 from chassis.migrations import migrate
-from contracts.chat import Channel, ChannelType
+from contracts.chat import Channel
 from contracts.chat_profiles_v1 import PersonProfile
 from contracts.chat_requests_v1 import ReadThread
-from contracts.keys import Platform, slack_channel
 from services.ingest.bootstrap import FOLDERS
 from services.ingest.reading import SCHEMA
 from services.ingest.worker import jobs, wishes
 from services.ingest.worker.run import JobLoop
 from services.ingest.worker.slack_reads import Gone, Later, Page, Refused, SlackReads, StaleCursor
+from tests.integration.ingest.imagined_slack import HELP, ImaginedSlack
 
-HELP = Channel(key=slack_channel("C1"), platform=Platform.SLACK, workspace="T1", type=ChannelType.PUBLIC)
 ROOT = "1000.000000"
 
 
-class Slack:
-    """Pages of one thread, in the order in which they are asked for."""
-
-    def __init__(self) -> None:
-        self.pages: list[Page | Exception] = []
-        self.cursors: list[str | None] = []
-        self.last_call_at = 0.0
-
-    async def envelope(self, _channel: Channel) -> dict[str, Any]:
-        return {"type": "event_callback", "team_id": "T1", "authorizations": [{"user_id": "UOKNO", "is_bot": True}]}
+class Slack(ImaginedSlack):
+    """Its pages are of one thread."""
 
     async def replies(self, _channel: Channel, thread: str, cursor: str | None) -> Page:
         assert thread == ROOT
-        self.cursors.append(cursor)
-        page = self.pages.pop(0)
-        if isinstance(page, Exception):
-            raise page
-        return page
+        return self.page(cursor)
 
 
 class Worker:
