@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 
 from sandbox.stack.cleanup import any_running
 from sandbox.stack.errors import StackError
-from sandbox.stack.info import StackInfo, read_registry, read_stack
+from sandbox.stack.folder import StateFolder
+from sandbox.stack.info import StackInfo
 from sandbox.stack.options import from_environment
-from sandbox.stack.paths import STACK_FILE, STATE
+from sandbox.stack.paths import STATE
 from sandbox.stack.progress import Progress
 from sandbox.stack.signals import ending_in_order
 from sandbox.stack.stack import Stack, stop_background
+
+FOLDER = StateFolder(STATE)
 
 
 async def up() -> int:
@@ -27,14 +30,14 @@ async def up() -> int:
     progress.say(f"\nThe stack is up after {time.monotonic() - began:.0f} s.")
     for line in addresses(info):
         progress.say(line)
-    progress.say(f"  everything for test drivers  {STACK_FILE}\n  make status, make down")
+    progress.say(f"  everything for test drivers  {FOLDER.stack_file}\n  make status, make down")
     return 0
 
 
 async def down() -> int:
     """Stop what `up` started, replacements included."""
     progress = Progress()
-    if read_registry(STATE / "processes.json") is None:
+    if FOLDER.registry() is None:
         await stop_background(STATE)
         progress.say("Nothing to stop: no stack is up.")
         return 0
@@ -52,11 +55,11 @@ async def down() -> int:
 async def status() -> int:
     """Say what runs; exit code 1 unless everything does."""
     progress = Progress()
-    registry = read_registry(STATE / "processes.json")
+    registry = FOLDER.registry()
     if registry is None:
         progress.say("No stack is up.")
         return 1
-    info = read_stack(STACK_FILE)
+    info = FOLDER.stack()
     living = set(any_running(registry.processes.items(), since=registry.started_at))
     since = datetime.fromtimestamp(registry.started_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     progress.say(f"Started {since}{'' if info else ', but the start was not finished'}:")

@@ -4,15 +4,12 @@ repository (docs/stack-json.md): fields are added, never renamed or removed.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from sandbox.stack.errors import StackError
-
-M = TypeVar("M", bound=BaseModel)
+from sandbox.stack.plan import Plan
 
 
 class _Part(BaseModel):
@@ -101,28 +98,37 @@ class Registry(BaseModel):
     processes: dict[str, ProcessInfo] = {}
 
 
-def read_stack(file: Path) -> StackInfo | None:
-    """The stack that runs, as its file says; None without a file."""
-    return _read(StackInfo, file)
-
-
-def read_registry(file: Path) -> Registry | None:
-    return _read(Registry, file)
-
-
-def write(model: BaseModel, file: Path) -> None:
-    """Write whole or not at all, readable by its owner only: the file holds tokens."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_text(model.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    draft.replace(file)
-
-
-def _read(kind: type[M], file: Path) -> M | None:
-    try:
-        return kind.model_validate_json(file.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise StackError(f"{file} can't be read ({error.error_count()} errors); was it changed by hand?") from error
+def described(plan: Plan, *, started_at: float, state: Path, processes: Mapping[str, ProcessInfo]) -> StackInfo:
+    """What the file says of a plan whose processes run."""
+    slack, telegram, options = plan.slack, plan.telegram, plan.options
+    return StackInfo(
+        started_at=started_at,
+        state=str(state),
+        ticketing_api=TicketingApiInfo(url=plan.ticketing_url, token=plan.admin_token),
+        kafka=KafkaInfo(bootstrap_servers=plan.addresses.kafka_bootstrap_servers),
+        postgres=PostgresInfo(dsn=plan.addresses.database_url),
+        slack=SlackInfo(
+            events_url=plan.events_url,
+            api_url=slack.api_url,
+            signing_secret=slack.signing_secret,
+            team_id=slack.team_id,
+            bot_token=slack.bot_token,
+            bot_user_id=slack.bot_user_id,
+            app_token=slack.app_token,
+            transport=options.slack_transport,
+            verification_token=slack.verification_token,
+        ),
+        telegram=TelegramInfo(
+            webhook_url=plan.webhook_url,
+            api_url=telegram.api_url,
+            bot_token=telegram.bot_token,
+            secret_token=telegram.secret_token,
+            transport=options.telegram_transport,
+        ),
+        sandbox=SandboxInfo(
+            url=plan.sandbox_url, control_url=f"{plan.sandbox_url}/control", traces_url=f"{plan.sandbox_url}/traces"
+        ),
+        zipkin_url=plan.addresses.zipkin_url,
+        metrics={name: f"{process.probe_url}/metrics" for name, process in plan.processes.items()},
+        processes=dict(processes),
+    )

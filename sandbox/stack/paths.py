@@ -7,5 +7,4 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = Path(os.environ.get("OKNO_STATE", ROOT / ".okno"))
-STACK_FILE = STATE / "stack.json"
 DOWNLOADS = ROOT / ".okno"

@@ -8,12 +8,11 @@ and leave; `Stack.attached()` finds it again through its files.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,20 +20,8 @@ from typing import Protocol, Self
 
 from sandbox.stack import basis, cleanup, platforms
 from sandbox.stack.errors import ProcessFailed, StackError
-from sandbox.stack.info import (
-    KafkaInfo,
-    PostgresInfo,
-    ProcessInfo,
-    Registry,
-    SandboxInfo,
-    SlackInfo,
-    StackInfo,
-    TelegramInfo,
-    TicketingApiInfo,
-    read_registry,
-    read_stack,
-    write,
-)
+from sandbox.stack.folder import StateFolder
+from sandbox.stack.info import ProcessInfo, Registry, StackInfo, described
 from sandbox.stack.options import StackOptions
 from sandbox.stack.paths import ROOT
 from sandbox.stack.plan import SANDBOX, Addresses, Plan, Process, environment, processes
@@ -75,6 +62,7 @@ class Stack:
     ) -> None:
         self.options = options if options is not None else StackOptions()
         self.state = self.options.state
+        self._folder = StateFolder(self.state)
         self._progress = progress if progress is not None else Progress()
         self._command_of = command_of
         self._prepare = prepare
@@ -111,7 +99,7 @@ class Stack:
 
     async def start(self) -> StackInfo:
         """Start everything; on any failure stop what was started and raise. StackError when a stack is up already."""
-        with _alone(self.state):
+        with self._folder.alone():
             self._refuse_second()
             try:
                 return await self._start()
@@ -121,7 +109,7 @@ class Stack:
 
     async def stop(self) -> cleanup.Stopped:
         """Stop every process of this stack, replacements included, and remove its files."""
-        with _alone(self.state):
+        with self._folder.alone():
             return await self._stop_everything()
 
     @classmethod
@@ -129,7 +117,7 @@ class Stack:
         """The stack that runs in the background. StackError when there is none."""
         options = StackOptions() if state is None else StackOptions(state=state)
         stack = cls(options, progress=progress)
-        info = read_stack(stack._stack_file)
+        info = stack._folder.stack()
         if info is None:
             raise StackError("no stack is up (there is no stack.json): make up")
         stack._info = info
@@ -218,16 +206,8 @@ class Stack:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    @property
-    def _stack_file(self) -> Path:
-        return self.state / "stack.json"
-
-    @property
-    def _registry_file(self) -> Path:
-        return self.state / "processes.json"
-
     def _refuse_second(self) -> None:
-        registry = read_registry(self._registry_file)
+        registry = self._folder.registry()
         if registry is None:
             return
         living = cleanup.any_running(registry.processes.items(), since=registry.started_at)
@@ -237,7 +217,7 @@ class Stack:
                 f"see `make status`, or stop it with `make down` first"
             )
         self._progress.say("The last stack did not end in order, and nothing of it runs any more: starting anew.")
-        self._forget()
+        self._folder.forget()
 
     async def _start(self) -> StackInfo:
         self._started_at = time.time()
@@ -250,8 +230,8 @@ class Stack:
         plan = self._plan(addresses, await self._prepare(addresses, self._progress))
         await self._start_processes(plan)
         await self._register(plan)
-        self._info = self._describe(plan)
-        write(self._info, self._stack_file)
+        self._info = described(plan, started_at=self._started_at, state=self.state, processes=self._process_infos())
+        self._folder.write(self._info)
         return self._info
 
     def _plan(self, addresses: Addresses, token: str) -> Plan:
@@ -302,7 +282,7 @@ class Stack:
         self._ready[launch.name] = ready
         self._leaving.discard(launch.name)
         if self._info is None:
-            write(Registry(started_at=self._started_at, processes=self._process_infos()), self._registry_file)
+            self._folder.write(Registry(started_at=self._started_at, processes=self._process_infos()))
         if wait:
             await self.until_ready(launch.name)
 
@@ -330,66 +310,28 @@ class Stack:
             for name, process in self._running.items()
         }
 
-    def _describe(self, plan: Plan) -> StackInfo:
-        slack, telegram, options = plan.slack, plan.telegram, plan.options
-        return StackInfo(
-            started_at=self._started_at,
-            state=str(self.state),
-            ticketing_api=TicketingApiInfo(url=plan.ticketing_url, token=plan.admin_token),
-            kafka=KafkaInfo(bootstrap_servers=plan.addresses.kafka_bootstrap_servers),
-            postgres=PostgresInfo(dsn=plan.addresses.database_url),
-            slack=SlackInfo(
-                events_url=plan.events_url,
-                api_url=slack.api_url,
-                signing_secret=slack.signing_secret,
-                team_id=slack.team_id,
-                bot_token=slack.bot_token,
-                bot_user_id=slack.bot_user_id,
-                app_token=slack.app_token,
-                transport=options.slack_transport,
-                verification_token=slack.verification_token,
-            ),
-            telegram=TelegramInfo(
-                webhook_url=plan.webhook_url,
-                api_url=telegram.api_url,
-                bot_token=telegram.bot_token,
-                secret_token=telegram.secret_token,
-                transport=options.telegram_transport,
-            ),
-            sandbox=SandboxInfo(
-                url=plan.sandbox_url, control_url=f"{plan.sandbox_url}/control", traces_url=f"{plan.sandbox_url}/traces"
-            ),
-            zipkin_url=plan.addresses.zipkin_url,
-            metrics={name: f"{process.probe_url}/metrics" for name, process in plan.processes.items()},
-            processes=self._process_infos(),
-        )
-
     async def _stop_everything(self) -> cleanup.Stopped:
         self._leaving.update(self._running)
         known = self._process_infos()
-        registry = read_registry(self._registry_file)
+        registry = self._folder.registry()
         if registry is not None:
             known = {**registry.processes, **known}
         report = await cleanup.stop_all(known, since=self._started_at)
         for process in self._running.values():
             process.alive()  # reaps our own children
-        self._forget()
+        self._folder.forget()
         self._running.clear()
         self._info = None
         return report
 
-    def _forget(self) -> None:
-        self._stack_file.unlink(missing_ok=True)
-        self._registry_file.unlink(missing_ok=True)
-
 
 async def stop_background(state: Path) -> cleanup.Stopped | None:
     """Stop the stack of a state folder, whatever state it is in; None when there is nothing to stop."""
-    with _alone(state):
-        registry = read_registry(state / "processes.json")
+    folder = StateFolder(state)
+    with folder.alone():
+        registry = folder.registry()
         report = None if registry is None else await cleanup.stop_all(registry.processes, since=registry.started_at)
-        (state / "stack.json").unlink(missing_ok=True)
-        (state / "processes.json").unlink(missing_ok=True)
+        folder.forget()
         return report
 
 
@@ -402,15 +344,3 @@ async def _all(work: Iterator[Awaitable[None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@contextmanager
-def _alone(state: Path) -> Iterator[None]:
-    """One command at a time starts or stops the stack of a folder."""
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StackError("another command is starting or stopping the stack right now") from error
-        yield

@@ -13,7 +13,8 @@ import pytest
 
 from sandbox.stack import become, cleanup
 from sandbox.stack.errors import MissingTool, StackError
-from sandbox.stack.info import ProcessInfo, Registry, read_registry, write
+from sandbox.stack.folder import StateFolder
+from sandbox.stack.info import ProcessInfo, Registry
 from sandbox.stack.kafka import distribution
 from sandbox.stack.kafka.server import properties
 from sandbox.stack.ports import free_port, free_ports, is_free
@@ -153,20 +154,20 @@ def test_a_pid_used_again_by_another_process_is_not_ours() -> None:
 
 
 def test_a_registry_without_living_processes_says_so(tmp_path: Path) -> None:
-    file = tmp_path / "processes.json"
-    assert read_registry(file) is None
-    write(Registry(started_at=1.0), file)
-    assert file.stat().st_mode & 0o777 == 0o600
-    registry = read_registry(file)
+    folder = StateFolder(tmp_path)
+    assert folder.registry() is None
+    folder.write(Registry(started_at=1.0))
+    assert (tmp_path / "processes.json").stat().st_mode & 0o777 == 0o600
+    registry = folder.registry()
     assert registry is not None
     assert cleanup.any_running(registry.processes.items(), since=1.0) == []
 
 
 def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    file = tmp_path / "processes.json"
-    file.write_text("{")
+    folder = StateFolder(tmp_path)
+    folder.registry_file.write_text("{")
     with pytest.raises(StackError, match=r"processes\.json"):
-        read_registry(file)
+        folder.registry()
 
 
 @pytest.mark.parametrize("content", ["", "\n", "not a number\n"])
