@@ -11,9 +11,9 @@ from pydantic import Field, SecretStr
 from chassis.lifecycle import ProcessContext
 from chassis.settings import HttpSettings, ProcessSettings
 from sandbox import slack, telegram
+from sandbox.clock import ScaledClock
 from sandbox.desk import Desk
 from sandbox.server import Parts, build
-from sandbox.slack.clock import SystemClock
 from sandbox.slack.settings import Settings as SlackSettings
 from sandbox.telegram.feed import Webhook
 from sandbox.traces.store import TraceStore
@@ -77,8 +77,8 @@ def _parts(settings: SandboxSettings) -> Parts:
     token = settings.ticketing_api_token
     slack_settings = SlackSettings(transport=settings.slack_transport, events_url=settings.slack_events_url)
     return Parts(
-        slack=slack.Simulation(clock=SystemClock(settings.sandbox_speed), settings=slack_settings),
-        telegram=telegram.Simulation(clock=telegram.ScaledClock(settings.sandbox_speed)),
+        slack=slack.Simulation(clock=ScaledClock(settings.sandbox_speed), settings=slack_settings),
+        telegram=telegram.Simulation(clock=ScaledClock(settings.sandbox_speed)),
         traces=TraceStore(),
         desk=Desk(settings.ticketing_api_url, token.get_secret_value() if token else None),
         zipkin=ZipkinForwarder(settings.zipkin_url) if settings.zipkin_url else None,

@@ -1,8 +1,8 @@
 """A simulated Slack workspace, strict where the real one is. Knows no service, and no service knows it."""
 
-from sandbox.slack.clock import ManualClock, SystemClock
 from sandbox.slack.identity import Identity
+from sandbox.slack.routes import routes
 from sandbox.slack.settings import Settings
-from sandbox.slack.simulation import Simulation, routes
+from sandbox.slack.simulation import Simulation
 
-__all__ = ["Identity", "ManualClock", "Settings", "Simulation", "SystemClock", "routes"]
+__all__ = ["Identity", "Settings", "Simulation", "routes"]

@@ -1,20 +1,17 @@
 """The people's half of the control API: users, channels, messages, reactions."""
 
 import mimetypes
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from sandbox.slack.control import Handler, Kind, fields, moment, number
+from sandbox.slack.control_request import Handler, Kind, fields, moment, number
 from sandbox.slack.errors import SlackError
 from sandbox.slack.messages import Draft, Revision
 from sandbox.slack.model import Channel, ChannelType, File, Json, Message, User, microseconds
 from sandbox.slack.shapes import reactions_json
+from sandbox.slack.simulation import Simulation
 from sandbox.slack.text import typed
 from sandbox.slack.views import message_view
-
-if TYPE_CHECKING:
-    from sandbox.slack.simulation import Simulation
 
 TYPES = {
     "public": ChannelType.PUBLIC,
@@ -38,7 +35,7 @@ USER_FIELDS: dict[str, Kind] = {
 class PeopleControl:
     """What people do."""
 
-    def __init__(self, simulation: "Simulation") -> None:
+    def __init__(self, simulation: Simulation) -> None:
         self._workspace = simulation.workspace
         self._places = simulation.places
         self._messages = simulation.messages

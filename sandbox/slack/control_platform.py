@@ -1,19 +1,16 @@
 """The testers' half of the control API: event delivery, faults, limits, tokens, logs."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
-from sandbox.slack.clock import SystemClock
-from sandbox.slack.control import Handler, Kind, fields, number
+from sandbox.slack.control_request import Handler, Kind, fields, number
 from sandbox.slack.delivery import Delivery
 from sandbox.slack.errors import SlackError
 from sandbox.slack.faults import Fault
 from sandbox.slack.model import Json
-
-if TYPE_CHECKING:
-    from sandbox.slack.simulation import Simulation
+from sandbox.slack.simulation import Simulation
 
 SWITCHES: dict[str, Kind] = {
     "rate_limits": bool,
@@ -49,7 +46,7 @@ SHOWN_DELIVERIES = 1000
 class PlatformControl:
     """What testers switch and look at."""
 
-    def __init__(self, simulation: "Simulation") -> None:
+    def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
@@ -167,10 +164,9 @@ class PlatformControl:
             raise SlackError("invalid_field", field="concurrency")
         speed = body.pop("speed", None)
         if speed is not None:
-            clock = self._simulation.clock
-            if not isinstance(clock, SystemClock) or speed <= 0:
+            if speed <= 0:
                 raise SlackError("invalid_field", field="speed")
-            clock.speed = speed
+            self._simulation.clock.speed = speed
         for name, value in body.items():
             if value is None and name != "events_per_hour":
                 raise SlackError("invalid_field", field=name)
@@ -220,9 +216,8 @@ class PlatformControl:
         settings = self._simulation.settings
         shown = asdict(settings)
         shown["event_types"] = sorted(settings.event_types) if settings.event_types is not None else None
-        clock = self._simulation.clock
         shown["subscription_disabled"] = self._simulation.dispatcher.subscription.disabled
-        return shown | {"speed": clock.speed if isinstance(clock, SystemClock) else None}
+        return shown | {"speed": self._simulation.clock.speed}
 
     def _delivery(self, event_id: str) -> Delivery:
         for delivery in reversed(self._simulation.dispatcher.log):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import orjson
 
-from sandbox.slack.clock import Clock
+from sandbox.clock import Clock
 from sandbox.slack.faults import Fault, Faults
 from sandbox.slack.identity import Identity
 from sandbox.slack.model import Json

@@ -7,7 +7,7 @@ for nothing.
 from collections import defaultdict, deque
 from math import ceil
 
-from sandbox.slack.clock import Clock
+from sandbox.clock import Clock
 from sandbox.slack.settings import Settings
 
 WINDOW_SECONDS = 60.0

@@ -7,10 +7,8 @@ Make one, serve `routes(simulation)` and, before the loop ends, `await simulatio
 import secrets
 
 import orjson
-from aiohttp import web
 
-from sandbox.slack.clock import Clock, SystemClock
-from sandbox.slack.control import Control
+from sandbox.clock import Clock, ScaledClock
 from sandbox.slack.delivery import Dispatcher
 from sandbox.slack.errors import SlackError
 from sandbox.slack.faults import Faults
@@ -18,7 +16,6 @@ from sandbox.slack.identity import Identity
 from sandbox.slack.limits import Limits
 from sandbox.slack.live import Live, Watcher
 from sandbox.slack.messages import Messages
-from sandbox.slack.methods import files
 from sandbox.slack.methods.app import App
 from sandbox.slack.model import Json
 from sandbox.slack.places import Places
@@ -27,8 +24,6 @@ from sandbox.slack.socket_mode import SocketMode
 from sandbox.slack.transport import Attempting, HttpTransport
 from sandbox.slack.web_api import WebApi
 from sandbox.slack.workspace import Workspace
-
-LOGIN_PAGE = "<!DOCTYPE html><html><head><title>Sign in | Slack</title></head><body>Sign in</body></html>"
 
 
 class Simulation:
@@ -43,7 +38,7 @@ class Simulation:
         seed: int | None = None,
     ) -> None:
         self.identity = identity or Identity()
-        self.clock: Clock = clock or SystemClock()
+        self.clock: Clock = clock or ScaledClock()
         self.settings = settings or Settings()
         self.faults = Faults()
         self.live = Live()
@@ -116,44 +111,3 @@ def _returned(answer: bytes, challenge: str) -> bool:
     except orjson.JSONDecodeError:
         return False
     return isinstance(body, dict) and body.get("challenge") == challenge
-
-
-def routes(
-    simulation: Simulation, prefix: str = "/slack", control_prefix: str = "/control/slack"
-) -> list[web.RouteDef]:
-    """Routes for an aiohttp application: `<prefix>/api/<method>`, socket, files, and the control API.
-
-    The application's `client_max_size` bounds uploads.
-    """
-
-    def here(request: web.Request) -> None:
-        simulation.serve_from(f"{request.scheme}://{request.host}{prefix}")
-
-    async def api(request: web.Request) -> web.Response:
-        here(request)
-        return await simulation.web_api.handle(request)
-
-    async def upload(request: web.Request) -> web.Response:
-        answer = files.receive(simulation.app, request.match_info["file"], await request.read())
-        return web.Response(text=answer) if answer else web.Response(status=400, text="bad upload")
-
-    async def content(request: web.Request) -> web.Response:
-        bearer = request.headers.get("Authorization", "")
-        file = simulation.workspace.files.get(request.match_info["file"].rpartition("-")[2])
-        allowed = "files:read" in simulation.app.scopes and simulation.app.token_error is None
-        if bearer != f"Bearer {simulation.identity.bot_token}" or not allowed:
-            return web.Response(text=LOGIN_PAGE, content_type="text/html")
-        if file is None:
-            return web.Response(status=404)
-        return web.Response(body=file.content, content_type=file.mimetype)
-
-    control = Control(simulation, prefix)
-    return [
-        web.post(f"{prefix}/api/{{method}}", api),
-        web.get(f"{prefix}/api/{{method}}", api, allow_head=False),
-        web.get(f"{prefix}/socket", simulation.sockets.handle, allow_head=False),
-        web.post(f"{prefix}/upload/{{file}}", upload),
-        web.get(f"{prefix}/files-pri/{{file}}/{{name}}", content),
-        web.get(f"{prefix}/files-pri/{{file}}/download/{{name}}", content),
-        *control.routes(control_prefix),
-    ]

@@ -8,7 +8,7 @@ again, but not below 1,000 events an hour.
 from collections import deque
 from dataclasses import dataclass
 
-from sandbox.slack.clock import Clock
+from sandbox.clock import Clock
 from sandbox.slack.settings import Settings
 
 HOUR, MINUTE = 3600, 60

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import aiohttp
 
-from sandbox.slack.clock import Clock
+from sandbox.clock import Clock
 from sandbox.slack.identity import Identity
 from sandbox.slack.settings import Settings
 

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from sandbox.clock import Clock
 from sandbox.slack import arguments as argument_check
-from sandbox.slack.clock import Clock
 from sandbox.slack.errors import SlackError
 from sandbox.slack.faults import Fault, Faults
 from sandbox.slack.limits import Limits

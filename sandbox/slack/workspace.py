@@ -8,7 +8,7 @@ import random
 import uuid
 from collections.abc import Callable
 
-from sandbox.slack.clock import Clock
+from sandbox.clock import Clock
 from sandbox.slack.errors import SlackError
 from sandbox.slack.identity import Identity
 from sandbox.slack.model import Channel, ChannelType, File, Json, Message, User

@@ -7,13 +7,12 @@ from __future__ import annotations
 from aiohttp import web
 
 from sandbox.telegram.api import BotApi
-from sandbox.telegram.clock import Clock, ManualClock, ScaledClock
 from sandbox.telegram.control import ControlApi
 from sandbox.telegram.limits import RateLimits
 from sandbox.telegram.simulation import Simulation, Subscription
 from sandbox.telegram.world import BotIdentity
 
-__all__ = ["BotIdentity", "Clock", "ManualClock", "RateLimits", "ScaledClock", "Simulation", "Subscription", "routes"]
+__all__ = ["BotIdentity", "RateLimits", "Simulation", "Subscription", "routes"]
 
 
 def routes(simulation: Simulation, prefix: str = "") -> list[web.RouteDef]:

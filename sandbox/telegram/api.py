@@ -77,7 +77,7 @@ class BotApi:
         clock = self._simulation.clock
         for fault in faults:
             if fault.kind == "delay":
-                await clock.sleep(fault.seconds * clock.scale)
+                await clock.sleep(fault.seconds * clock.speed)
         for fault in faults:
             match fault.kind:
                 case "429":

@@ -253,7 +253,7 @@ class ControlApi:
 
     async def set_clock(self, request: web.Request) -> dict[str, Any]:
         given = await _read(request, models.ClockScale)
-        self._simulation.clock.scale = given.scale
+        self._simulation.clock.speed = given.scale
         return {"scale": given.scale, "now": self._simulation.clock.now()}
 
     async def add_fault(self, request: web.Request) -> dict[str, Any]:

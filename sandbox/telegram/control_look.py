@@ -89,7 +89,7 @@ class ControlLook:
         return {"enabled": limits is not None, **(asdict(limits) if limits is not None else {})}
 
     async def clock(self, request: web.Request) -> dict[str, Any]:  # noqa: ARG002 - a handler's signature
-        return {"scale": self._simulation.clock.scale, "now": self._simulation.clock.now()}
+        return {"scale": self._simulation.clock.speed, "now": self._simulation.clock.now()}
 
     async def faults(self, request: web.Request) -> dict[str, Any]:  # noqa: ARG002 - a handler's signature
         return {"faults": [fault.view() for fault in self._simulation.faults.all()]}

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from sandbox.telegram.clock import Clock
+from sandbox.clock import Clock
 from sandbox.telegram.errors import OTHER_POLL, POLL_ENDED_BY_WEBHOOK, WEBHOOK_ACTIVE, ApiError, conflict
 from sandbox.telegram.schema import spec
 
@@ -153,7 +153,7 @@ class UpdateFeed:
         """Until an update comes or the real seconds are over; raises the conflict when another poll begins."""
         poll: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._poll = poll
-        timer = asyncio.ensure_future(self.clock.sleep(timeout * self.clock.scale))
+        timer = asyncio.ensure_future(self.clock.sleep(timeout * self.clock.speed))
         try:
             await asyncio.wait({poll, timer}, return_when=asyncio.FIRST_COMPLETED)
             if poll.done():

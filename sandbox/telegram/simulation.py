@@ -15,8 +15,8 @@ from typing import Any, Self
 
 import aiohttp
 
+from sandbox.clock import Clock, ScaledClock
 from sandbox.telegram.actions import Actions
-from sandbox.telegram.clock import Clock, ScaledClock
 from sandbox.telegram.errors import ApiError, ControlError, unauthorized
 from sandbox.telegram.faults import Faults
 from sandbox.telegram.feed import Update, UpdateFeed, Webhook

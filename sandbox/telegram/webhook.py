@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from sandbox.telegram.clock import Clock
+from sandbox.clock import Clock
 from sandbox.telegram.faults import UPDATES, Fault, Faults
 from sandbox.telegram.feed import QueueKey, Update, UpdateFeed, Webhook
 
@@ -141,7 +141,7 @@ class WebhookSender:
         kinds = {fault.kind for fault in faults}
         for fault in faults:
             if fault.kind == "delay":
-                await self._clock.sleep(fault.seconds * self._clock.scale)
+                await self._clock.sleep(fault.seconds * self._clock.speed)
         if "drop_before" in kinds:
             return Outcome(error="Webhook connection closed")
         try:

@@ -7,7 +7,8 @@ from aiohttp import web
 from slack_sdk.signature import Clock as SignatureClock
 from slack_sdk.signature import SignatureVerifier
 
-from sandbox.slack import ManualClock, Simulation
+from sandbox.clock import ManualClock
+from sandbox.slack import Simulation
 from sandbox.slack.errors import SlackError
 from tests.contract.sandbox_slack.world import World
 

@@ -6,7 +6,8 @@ import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from sandbox.slack import ManualClock, Simulation
+from sandbox.clock import ManualClock
+from sandbox.slack import Simulation
 from sandbox.slack.faults import Fault
 from tests.contract.sandbox_slack.world import World
 

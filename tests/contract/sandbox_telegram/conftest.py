@@ -9,7 +9,8 @@ import pytest
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
-from sandbox.telegram import ManualClock, Simulation
+from sandbox.clock import ManualClock
+from sandbox.telegram import Simulation
 from tests.contract.sandbox_telegram.support import TOKEN, Receiver, Served, serve
 
 

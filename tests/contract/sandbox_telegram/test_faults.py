@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from telegram import Bot, error
 
-from sandbox.telegram import ManualClock
+from sandbox.clock import ManualClock
 from tests.contract.sandbox_telegram.support import Receiver, Served, call, control, result
 
 pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 from telegram import Bot, error
 
-from sandbox.telegram import ManualClock, RateLimits
+from sandbox.clock import ManualClock
+from sandbox.telegram import RateLimits
 from tests.contract.sandbox_telegram.support import TOKEN, Served, call, control, result
 
 pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")  # of its own making

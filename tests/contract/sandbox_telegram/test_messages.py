@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 from telegram import Bot, ReplyParameters
 
-from sandbox.telegram import BotIdentity, ManualClock, Simulation
+from sandbox.clock import ManualClock
+from sandbox.telegram import BotIdentity, Simulation
 from tests.contract.sandbox_telegram.support import BOT_ID, TOKEN, Served, call, control, result, serve
 
 MARKUPS = "InlineKeyboardMarkup or ReplyKeyboardMarkup or ReplyKeyboardRemove or ForceReply"

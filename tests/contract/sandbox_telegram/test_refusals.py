@@ -11,7 +11,7 @@ import pytest
 from telegram import Bot, error
 from telegram.request import HTTPXRequest
 
-from sandbox.telegram import ManualClock
+from sandbox.clock import ManualClock
 from tests.contract.sandbox_telegram.support import BOT_ID, Served, call
 
 Prepare = Callable[[Served], dict[str, Any]]

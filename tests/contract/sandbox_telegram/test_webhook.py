@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from telegram import Bot, Update
 
-from sandbox.telegram import ManualClock
+from sandbox.clock import ManualClock
 from tests.contract.sandbox_telegram.support import BOT_ID, Receiver, Served, call, result
 
 

@@ -1,6 +1,6 @@
 """When Slack stops sending events, and when it begins again."""
 
-from sandbox.slack.clock import ManualClock
+from sandbox.clock import ManualClock
 from sandbox.slack.settings import Settings
 from sandbox.slack.subscription import Subscription
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sandbox.slack.clock import ManualClock, SystemClock
+from sandbox.clock import ManualClock, ScaledClock
 
 
 async def test_a_manual_clock_wakes_in_order_of_the_ends() -> None:
@@ -26,14 +26,14 @@ async def test_a_manual_clock_wakes_in_order_of_the_ends() -> None:
 
 
 async def test_a_fast_clock_lets_a_day_pass_in_a_moment() -> None:
-    clock = SystemClock(speed=1e8)
+    clock = ScaledClock(speed=1e8)
     before = clock.elapsed()
     await clock.sleep(86_400)
     assert clock.elapsed() - before >= 86_400
 
 
 async def test_a_new_speed_shortens_waits_under_way() -> None:
-    clock = SystemClock()
+    clock = ScaledClock()
     wait = asyncio.create_task(clock.sleep(86_400))
     await asyncio.sleep(0)
     assert not wait.done()
@@ -42,7 +42,7 @@ async def test_a_new_speed_shortens_waits_under_way() -> None:
 
 
 def test_changing_the_speed_loses_no_time() -> None:
-    clock = SystemClock(speed=1e9)
+    clock = ScaledClock(speed=1e9)
     before = clock.elapsed()
     clock.speed = 1
     assert clock.elapsed() >= before
@@ -51,4 +51,4 @@ def test_changing_the_speed_loses_no_time() -> None:
 @pytest.mark.parametrize("speed", [0, -1])
 def test_time_never_stands_or_runs_back(speed: float) -> None:
     with pytest.raises(ValueError, match="above 0"):
-        SystemClock().speed = speed
+        ScaledClock().speed = speed

@@ -1,36 +1,10 @@
-"""Clocks and throttles."""
+"""Throttles: what Telegram lets a bot send."""
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from sandbox.telegram.clock import ManualClock, ScaledClock
 from sandbox.telegram.limits import RateLimits, Throttle
-
-
-async def test_a_manual_clock_wakes_who_is_due_and_nobody_else() -> None:
-    clock = ManualClock(100.0)
-    short, long = asyncio.create_task(clock.sleep(5)), asyncio.create_task(clock.sleep(10))
-    await clock.sleeping(2)
-
-    clock.advance(5)
-    await short
-
-    assert (clock.now(), clock.elapsed(), long.done()) == (105.0, 5.0, False)
-    clock.advance(5)
-    await long
-
-
-def test_a_scaled_clock_goes_on_from_where_it_was() -> None:
-    clock = ScaledClock(scale=1000)
-    before = clock.elapsed()
-    clock.scale = 0.001
-
-    assert clock.elapsed() >= before
-    with pytest.raises(ValueError, match="greater than 0"):
-        clock.scale = 0
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
-"""Simulated time: waits may be shortened, but `now` is always the true time, because signatures carry it.
+"""The time of a simulated platform: waits may be shortened, `now` is always the true time, because signatures and
+messages carry it.
 
-Only waits that Slack imposes (retries after minutes, rate windows) follow the clock. The three seconds an app has to
-answer an event are real seconds at any speed: the app under test doesn't run faster.
+Only waits that a platform imposes (retries after minutes, rate windows) follow the clock. What it grants the app under
+test, such as Slack's three seconds to answer an event, are real seconds at any speed: the app doesn't run faster.
 """
+
+from __future__ import annotations
 
 import asyncio
 import heapq
@@ -12,20 +15,26 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the simulation asks of time."""
+    """What a simulation asks of time."""
+
+    speed: float
+    """Simulated seconds per real second."""
 
     def now(self) -> float:
         """Seconds since the epoch: stamps messages and signatures."""
+        ...
 
     def elapsed(self) -> float:
         """Simulated seconds since some fixed moment, never going back: for rate windows and schedules."""
+        ...
 
     async def sleep(self, seconds: float) -> None:
         """Waits for so many simulated seconds."""
+        ...
 
 
-class SystemClock:
-    """The machine's time; `speed` simulated seconds pass in a real one."""
+class ScaledClock:
+    """The machine's time, in which `speed` simulated seconds pass in a real one."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
@@ -73,8 +82,10 @@ class ManualClock:
     """Time that moves only when told to: `advance` wakes every wait whose end has come, in order."""
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.speed = 1.0
         self._start = now
         self._now = now
+        self._slept = asyncio.Event()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
 
@@ -98,7 +109,14 @@ class ManualClock:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._numbers), future))
+        self._slept.set()
         await future
+
+    async def sleeping(self, count: int = 1) -> None:
+        """Returns once so many wait for time to move on: what a test asks before it moves time."""
+        while len(self.waiting) < count:
+            self._slept.clear()
+            await self._slept.wait()
 
     def advance(self, seconds: float) -> None:
         """Moves time forward and wakes whoever waited for it."""
