@@ -9,7 +9,8 @@ from aiohttp import web
 from sandbox.telegram.api import BotApi
 from sandbox.telegram.control import ControlApi
 from sandbox.telegram.limits import RateLimits
-from sandbox.telegram.simulation import Simulation, Subscription
+from sandbox.telegram.platform import Subscription
+from sandbox.telegram.simulation import Simulation
 from sandbox.telegram.world import BotIdentity
 
 __all__ = ["BotIdentity", "RateLimits", "Simulation", "Subscription", "routes"]

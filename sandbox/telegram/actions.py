@@ -8,16 +8,14 @@ update.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.telegram import entities
 from sandbox.telegram.errors import ApiError, ControlError
 from sandbox.telegram.groups import Groups
+from sandbox.telegram.platform import Platform
 from sandbox.telegram.visibility import bots_in
 from sandbox.telegram.world import GENERAL_TOPIC, Chat, Message, Person, Topic
-
-if TYPE_CHECKING:
-    from sandbox.telegram.simulation import Simulation
 
 CHAT_INSTANCE = "8134722200314281151"
 
@@ -25,9 +23,9 @@ CHAT_INSTANCE = "8134722200314281151"
 class Actions(Groups):
     """Everything a tester or the page does on behalf of a person."""
 
-    def __init__(self, simulation: Simulation) -> None:
-        super().__init__(simulation)
-        self._callback_ids = itertools.count(1 + simulation.world.first * 1000)
+    def __init__(self, platform: Platform) -> None:
+        super().__init__(platform)
+        self._callback_ids = itertools.count(1 + platform.world.first * 1000)
 
     # --- messages -------------------------------------------------------------------------------------------------
 
@@ -53,14 +51,14 @@ class Actions(Groups):
             replied = self.message(chat, reply_to)
             topic = topic if topic is not None else replied.thread_id
         self._check_topic(chat, topic)
-        if chat.is_private and chat.status(self._simulation.bot(bot_id).id) == "kicked":
+        if chat.is_private and chat.status(self._platform.bot(bot_id).id) == "kicked":
             raise ControlError("the user has blocked the bot; unblock it first")
         whole = {**(_text(text) if text is not None else {}), **(content or {})}
         if not whole:
             raise ControlError("a message needs a text or a file")
         chat.started = True
         message = self.post(chat, person.user(), whole, reply_to=reply_to, topic=topic, at=at)
-        self._simulation.tell_bots(chat, "message", message)
+        self._platform.tell_bots(chat, "message", message)
         chat.last_bot = None
         return message
 
@@ -81,9 +79,9 @@ class Actions(Groups):
             n: v for n, v in message.content.items() if n not in {"text", "entities", "caption", "caption_entities"}
         }
         message.content = {**kept, **replaced}
-        message.edit_date = int(self._simulation.clock.now() if at is None else at)
+        message.edit_date = int(self._platform.clock.now() if at is None else at)
         self.told("edit", chat, message)
-        self._simulation.tell_bots(chat, "edited_message", message)
+        self._platform.tell_bots(chat, "edited_message", message)
         return message
 
     def delete(self, chat_id: int, message_id: int, *, bot_id: int | None = None) -> Message:
@@ -118,13 +116,13 @@ class Actions(Groups):
             "chat": chat.summary(),
             "message_id": message.id,
             "user": person.user(),
-            "date": int(self._simulation.clock.now() if at is None else at),
+            "date": int(self._platform.clock.now() if at is None else at),
             "old_reaction": before,
             "new_reaction": after,
         }
-        for bot in bots_in(self._simulation.world, chat):
+        for bot in bots_in(self._platform.world, chat):
             if chat.is_private or chat.is_admin(bot.id):
-                self._simulation.feed(bot.id).add("message_reaction", payload, chat_id=chat.id)
+                self._platform.feed(bot.id).add("message_reaction", payload, chat_id=chat.id)
         return message
 
     def press(self, user_id: int, chat_id: int, message_id: int, data: str, *, bot_id: int | None = None) -> str:
@@ -136,20 +134,20 @@ class Actions(Groups):
             raise ControlError(f"message {message_id} has no button with data {data!r}")
         query = str(next(self._callback_ids))
         owner = message.sender_id
-        self._simulation.callbacks[query] = {
+        self._platform.callbacks[query] = {
             "bot_id": owner,
-            "expires_at": self._simulation.clock.elapsed() + 150.0,
+            "expires_at": self._platform.clock.elapsed() + 150.0,
             "answer": None,
         }
         payload = {
             "id": query,
             "from": person.user(),
-            "message": self._simulation.show(chat, message),
+            "message": self._platform.show(chat, message),
             "chat_instance": CHAT_INSTANCE,
             "data": data,
         }
-        self._simulation.feed(owner).add("callback_query", payload, chat_id=chat.id, queue_id=user_id)
-        self._simulation.publish(
+        self._platform.feed(owner).add("callback_query", payload, chat_id=chat.id, queue_id=user_id)
+        self._platform.publish(
             "press", chat_id=chat.id, message_id=message_id, user_id=user_id, data=data, callback_query_id=query
         )
         return query
@@ -158,20 +156,18 @@ class Actions(Groups):
 
     def open_dialog(self, user_id: int, bot_id: int | None = None) -> Chat:
         """The person's private chat with the bot. The bot may not write there before the person did."""
-        person, bot = self.person(user_id), self._simulation.bot(bot_id)
-        chat = self._simulation.world.chat(user_id, bot.id)
+        person, bot = self.person(user_id), self._platform.bot(bot_id)
+        chat = self._platform.world.chat(user_id, bot.id)
         if chat is None:
             chat = Chat(user_id, "private", person=person, members={user_id: "member", bot.id: "member"})
-            self._simulation.world.add_chat(chat, bot.id)
-            self._simulation.publish("chat", chat_id=chat.id, bot_id=bot.id, chat=chat.summary())
+            self._platform.world.add_chat(chat, bot.id)
+            self._platform.publish("chat", chat_id=chat.id, bot_id=bot.id, chat=chat.summary())
         return chat
 
     def block(self, user_id: int, *, blocked: bool, bot_id: int | None = None) -> Chat:
         """Block or unblock the bot in a private chat."""
         chat = self.open_dialog(user_id, bot_id)
-        self.set_member(
-            chat, self._simulation.bot(bot_id).id, "kicked" if blocked else "member", by=self.person(user_id)
-        )
+        self.set_member(chat, self._platform.bot(bot_id).id, "kicked" if blocked else "member", by=self.person(user_id))
         return chat
 
     def _check_may_write(self, chat: Chat, person: Person) -> None:

@@ -6,20 +6,18 @@ answer's `error_code`; a fault that cuts a connection leaves no half answer behi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import BodyPartReader, MultipartReader, web
 
 from sandbox.telegram.errors import ApiError, bad_request, not_found, server_error, too_many_requests
+from sandbox.telegram.faults import Fault
 from sandbox.telegram.files import MAX_UPLOAD
 from sandbox.telegram.schema import Upload, method_name
-
-if TYPE_CHECKING:
-    from sandbox.telegram.faults import Fault
-    from sandbox.telegram.simulation import Simulation
-    from sandbox.telegram.world import BotIdentity
+from sandbox.telegram.simulation import Simulation
+from sandbox.telegram.world import BotIdentity
 
 MAX_BODY = MAX_UPLOAD + 1024 * 1024
 CHUNK = 1 << 16

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from aiohttp import web
@@ -21,10 +21,8 @@ from sandbox.telegram.files import StoredFile
 from sandbox.telegram.limits import RateLimits
 from sandbox.telegram.methods.media import document_content, photo_content
 from sandbox.telegram.schema import method_name
+from sandbox.telegram.simulation import Simulation
 from sandbox.telegram.views import chat_view, message_view
-
-if TYPE_CHECKING:
-    from sandbox.telegram.simulation import Simulation
 
 Model = TypeVar("Model", bound=BaseModel)
 Handler = Callable[[web.Request], Awaitable[Any]]

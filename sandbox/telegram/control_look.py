@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from sandbox.telegram.errors import ControlError
+from sandbox.telegram.simulation import Simulation
 from sandbox.telegram.views import chat_view, message_view
-
-if TYPE_CHECKING:
-    from sandbox.telegram.simulation import Simulation
 
 Handler = Callable[[web.Request], Awaitable[Any]]
 

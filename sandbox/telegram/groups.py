@@ -37,10 +37,10 @@ class Groups(Posting):
         """Change somebody's membership and tell the bots: my_chat_member about themselves, chat_member about others."""
         before = chat.status(member_id)
         chat.members[member_id] = status
-        self._simulation.publish("member", chat_id=chat.id, user_id=member_id, old=before, new=status)
+        self._platform.publish("member", chat_id=chat.id, user_id=member_id, old=before, new=status)
         if before == status:
             return
-        bot = self._simulation.bots.get(member_id)
+        bot = self._platform.bots.get(member_id)
         user = bot.user() if bot is not None else self.person(member_id).user()
         self._tell_of_member(chat, user, before, status, by=by)
         if not chat.is_private and (before in OUTSIDE) != (status in OUTSIDE):
@@ -48,20 +48,20 @@ class Groups(Posting):
             self.service(chat, by.user(), content)
 
     def _tell_of_member(self, chat: Chat, user: dict[str, Any], before: Status, status: Status, *, by: Person) -> None:
-        bot = self._simulation.bots.get(user["id"])
+        bot = self._platform.bots.get(user["id"])
         payload = {
             "chat": chat.summary(),
             "from": by.user(),
-            "date": int(self._simulation.clock.now()),
+            "date": int(self._platform.clock.now()),
             "old_chat_member": chat_member(user, before),
             "new_chat_member": chat_member(user, status),
         }
         if bot is not None:
-            self._simulation.feed(bot.id).add("my_chat_member", payload, chat_id=chat.id)
+            self._platform.feed(bot.id).add("my_chat_member", payload, chat_id=chat.id)
             return
-        for other in bots_in(self._simulation.world, chat):
+        for other in bots_in(self._platform.world, chat):
             if chat.is_admin(other.id):
-                self._simulation.feed(other.id).add("chat_member", payload, chat_id=chat.id)
+                self._platform.feed(other.id).add("chat_member", payload, chat_id=chat.id)
 
     def open_topic(self, chat: Chat, sender: dict[str, Any], name: str, *, icon_color: int | None = None) -> Topic:
         """Open a forum topic; its service message is the first of the topic and gives it its id."""
@@ -70,7 +70,7 @@ class Groups(Posting):
         message = self.post(chat, sender, content, service=True, opens_topic=True)
         topic.id = message.id
         chat.topics[topic.id] = topic
-        self._simulation.tell_bots(chat, "message", message)
+        self._platform.tell_bots(chat, "message", message)
         return topic
 
     def close_topic(self, chat: Chat, sender: dict[str, Any], topic: Topic, *, closed: bool) -> Message:
@@ -95,15 +95,15 @@ class Groups(Posting):
         """A group with its creator and the bot (as `bot_status` says)."""
         if is_forum and kind != "supergroup":
             raise ControlError("only supergroups can be forums")
-        world = self._simulation.world
+        world = self._platform.world
         if chat_id is None:
             chat_id = world.new_chat_id(kind)
         elif chat_id >= 0 or world.chat(chat_id, 0) is not None:
             raise ControlError(f"chat id {chat_id} is taken or not negative")
         chat = world.add_chat(Chat(chat_id, kind, title, is_forum=is_forum, members={creator.id: "creator"}))
-        self._simulation.publish("chat", chat_id=chat.id, bot_id=None, chat=chat.summary())
+        self._platform.publish("chat", chat_id=chat.id, bot_id=None, chat=chat.summary())
         if bot_status != "left":
-            self.set_member(chat, self._simulation.bot(bot_id).id, bot_status, by=creator)
+            self.set_member(chat, self._platform.bot(bot_id).id, bot_status, by=creator)
         return chat
 
     def migrate(self, chat_id: int, *, by: Person) -> Chat:
@@ -111,11 +111,11 @@ class Groups(Posting):
         old = self.chat(chat_id)
         if old.type != "group" or old.migrated_to is not None:
             raise ControlError(f"chat {chat_id} is no group that can be upgraded")
-        new = Chat(self._simulation.world.new_chat_id("supergroup"), "supergroup", old.title, members=dict(old.members))
-        self._simulation.world.add_chat(new)
+        new = Chat(self._platform.world.new_chat_id("supergroup"), "supergroup", old.title, members=dict(old.members))
+        self._platform.world.add_chat(new)
         self.service(old, by.user(), {"migrate_to_chat_id": new.id})
         old.migrated_to = new.id
-        self._simulation.publish("chat", chat_id=new.id, bot_id=None, chat=new.summary())
+        self._platform.publish("chat", chat_id=new.id, bot_id=None, chat=new.summary())
         self.service(new, by.user(), {"migrate_from_chat_id": old.id})
         return new
 

@@ -5,28 +5,26 @@ Invariant: a message is in its chat before anybody is told of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.telegram.errors import ControlError
+from sandbox.telegram.platform import Platform
 from sandbox.telegram.views import message_view
 from sandbox.telegram.world import GENERAL_TOPIC, Chat, Message, Person
 
-if TYPE_CHECKING:
-    from sandbox.telegram.simulation import Simulation
-
 
 class Posting:
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
 
     def person(self, user_id: int) -> Person:
         try:
-            return self._simulation.world.people[user_id]
+            return self._platform.world.people[user_id]
         except KeyError:
             raise ControlError(f"no user {user_id}", status=404) from None
 
     def chat(self, chat_id: int, bot_id: int | None = None) -> Chat:
-        chat = self._simulation.world.chat(chat_id, self._simulation.bot(bot_id).id)
+        chat = self._platform.world.chat(chat_id, self._platform.bot(bot_id).id)
         if chat is None:
             raise ControlError(f"no chat {chat_id}", status=404)
         return chat
@@ -55,7 +53,7 @@ class Posting:
         """Put a message into the chat and tell the subscribers (not the bots)."""
         message = Message(
             id=next(chat.ids),
-            date=int(self._simulation.clock.now() if at is None else at),
+            date=int(self._platform.clock.now() if at is None else at),
             sender=sender,
             content=content,
             thread_id=None if topic == GENERAL_TOPIC else topic,
@@ -75,12 +73,12 @@ class Posting:
 
     def told(self, event: str, chat: Chat, message: Message) -> None:
         """Tell the subscribers of a message as people see it."""
-        self._simulation.publish(event, chat_id=chat.id, message=message_view(chat, message))
+        self._platform.publish(event, chat_id=chat.id, message=message_view(chat, message))
 
     def service(
         self, chat: Chat, sender: dict[str, Any], content: dict[str, Any], *, topic: int | None = None
     ) -> Message:
         """A service message, delivered to the bots whatever their privacy mode."""
         message = self.post(chat, sender, content, topic=topic, service=True)
-        self._simulation.tell_bots(chat, "message", message)
+        self._platform.tell_bots(chat, "message", message)
         return message

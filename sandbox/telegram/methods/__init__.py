@@ -6,17 +6,15 @@ but is not played answers so plainly; it never pretends to have worked.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.telegram.errors import not_simulated
 from sandbox.telegram.methods import bot as bot_methods
 from sandbox.telegram.methods import chats, media, messages, topics, updates
 from sandbox.telegram.methods.call import Call, Handler, Result
+from sandbox.telegram.platform import Platform
 from sandbox.telegram.schema import check, method_name
-
-if TYPE_CHECKING:
-    from sandbox.telegram.simulation import Simulation
-    from sandbox.telegram.world import BotIdentity
+from sandbox.telegram.world import BotIdentity
 
 HANDLERS: dict[str, Handler] = {
     **bot_methods.HANDLERS,
@@ -28,14 +26,14 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-async def dispatch(simulation: Simulation, bot: BotIdentity, method: str, given: dict[str, Any]) -> dict[str, Any]:
+async def dispatch(platform: Platform, bot: BotIdentity, method: str, given: dict[str, Any]) -> dict[str, Any]:
     """`{"ok": true, "result": ...}`, or an `ApiError`."""
     name = method_name(method)
     arguments, _ = check(name, given)
     handler = HANDLERS.get(name)
     if handler is None:
         raise not_simulated(name)
-    result = await handler(Call(simulation, bot, arguments))
+    result = await handler(Call(platform, bot, arguments))
     if isinstance(result, Result):
         return {"ok": True, "result": result.value, "description": result.description}
     return {"ok": True, "result": result}

@@ -58,16 +58,16 @@ async def set_my_commands(call: Call) -> bool:
         if not 1 <= len(command["description"]) <= MAX_COMMAND_DESCRIPTION:
             raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
         kept.append({"command": name, "description": command["description"]})
-    call.simulation.commands[_command_key(call)] = kept
+    call.platform.commands[_command_key(call)] = kept
     return True
 
 
 async def get_my_commands(call: Call) -> list[dict[str, Any]]:
-    return call.simulation.commands.get(_command_key(call), [])
+    return call.platform.commands.get(_command_key(call), [])
 
 
 async def delete_my_commands(call: Call) -> bool:
-    call.simulation.commands.pop(_command_key(call), None)
+    call.platform.commands.pop(_command_key(call), None)
     return True
 
 
@@ -76,7 +76,7 @@ def _description(name: str, limit: int) -> Handler:
         text = call.get(name, "")
         if len(text) > limit:
             raise bad_request("description is too long")
-        call.simulation.descriptions[(call.bot.id, name, _language(call))] = text
+        call.platform.descriptions[(call.bot.id, name, _language(call))] = text
         return True
 
     return set_description
@@ -84,7 +84,7 @@ def _description(name: str, limit: int) -> Handler:
 
 def _described(name: str) -> Handler:
     async def get_description(call: Call) -> dict[str, str]:
-        texts = call.simulation.descriptions
+        texts = call.platform.descriptions
         return {name: texts.get((call.bot.id, name, _language(call))) or texts.get((call.bot.id, name, ""), "")}
 
     return get_description

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.telegram.errors import bad_request, forbidden, migrated, too_many_requests
-from sandbox.telegram.world import Chat, Message
-
-if TYPE_CHECKING:
-    from sandbox.telegram.simulation import Simulation
-    from sandbox.telegram.world import BotIdentity
+from sandbox.telegram.groups import Groups
+from sandbox.telegram.platform import Platform
+from sandbox.telegram.world import BotIdentity, Chat, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +26,28 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A method's checked arguments, the bot that calls and the simulation it calls."""
+    """A method's checked arguments, the bot that calls and the platform it acts upon."""
 
-    simulation: Simulation
+    platform: Platform
     bot: BotIdentity
     arguments: dict[str, Any]
 
     def get(self, name: str, default: Any = None) -> Any:
         return self.arguments.get(name, default)
 
+    @property
+    def groups(self) -> Groups:
+        """What bots do as people do: post, open and close topics."""
+        return Groups(self.platform)
+
     def find_chat(self, chat_id: int | str | None) -> Chat:
         """The chat, as far as the bot can know of it."""
         if chat_id is None or chat_id == "":
             raise bad_request("chat_id is empty")
-        chat = self.simulation.world.chat(chat_id, self.bot.id) if isinstance(chat_id, int) else None
+        chat = self.platform.world.chat(chat_id, self.bot.id) if isinstance(chat_id, int) else None
         if chat is not None and self.bot.id in chat.members:
             return chat
-        person = self.simulation.world.people.get(chat_id) if isinstance(chat_id, int) else None
+        person = self.platform.world.people.get(chat_id) if isinstance(chat_id, int) else None
         if person is not None and self._shares_group_with(person.id):
             raise forbidden("bot can't initiate conversation with a user")
         raise bad_request("chat not found")
@@ -52,7 +55,7 @@ class Call:
     def _shares_group_with(self, user_id: int) -> bool:
         return any(
             self.bot.id in chat.members and user_id in chat.members
-            for chat in self.simulation.world.chats()
+            for chat in self.platform.world.chats()
             if not chat.is_private
         )
 
@@ -92,11 +95,11 @@ class Call:
 
     def throttle(self, chat: Chat) -> None:
         """Count a message to the chat, or refuse it."""
-        if wait := self.simulation.throttle(self.bot, chat):
+        if wait := self.platform.throttle(self.bot, chat):
             raise too_many_requests(wait)
 
     def show(self, chat: Chat, message: Message) -> dict[str, Any]:
-        return self.simulation.show(chat, message)
+        return self.platform.show(chat, message)
 
 
 Handler = Callable[[Call], Awaitable[Any]]

@@ -44,8 +44,8 @@ async def get_chat(call: Call) -> dict[str, Any]:
 async def get_chat_member(call: Call) -> dict[str, Any]:
     chat = call.accessible_chat()
     user_id = call.get("user_id")
-    bot = call.simulation.bots.get(user_id)
-    person = call.simulation.world.people.get(user_id)
+    bot = call.platform.bots.get(user_id)
+    person = call.platform.world.people.get(user_id)
     if bot is None and person is None:
         raise bad_request("user not found")
     user = bot.user() if bot is not None else person.user() if person is not None else {}
@@ -59,7 +59,7 @@ async def send_chat_action(call: Call) -> bool:
     if action not in CHAT_ACTIONS:
         raise bad_request("wrong parameter action in request")
     topic = topic_of(call, chat, None)
-    call.simulation.publish("action", chat_id=chat.id, thread_id=topic, bot_id=call.bot.id, action=action)
+    call.platform.publish("action", chat_id=chat.id, thread_id=topic, bot_id=call.bot.id, action=action)
     return True
 
 

@@ -58,19 +58,19 @@ def _stored(files: FileStore, given: Upload | str, limit: int) -> StoredFile:
 async def send_document(call: Call) -> dict[str, Any]:
     chat = call.writable_chat()
     caption = caption_of(call)
-    file = _stored(call.simulation.files, call.get("document"), MAX_UPLOAD)
+    file = _stored(call.platform.files, call.get("document"), MAX_UPLOAD)
     return post(call, chat, {**document_content(file), **caption})
 
 
 async def send_photo(call: Call) -> dict[str, Any]:
     chat = call.writable_chat()
     caption = caption_of(call)
-    file = _stored(call.simulation.files, call.get("photo"), MAX_PHOTO)
+    file = _stored(call.platform.files, call.get("photo"), MAX_PHOTO)
     return post(call, chat, {**photo_content(file), **caption})
 
 
 async def get_file(call: Call) -> dict[str, Any]:
-    file = call.simulation.files.by_id(call.get("file_id"))
+    file = call.platform.files.by_id(call.get("file_id"))
     if file is None:
         raise bad_request("invalid file_id")
     if len(file.content) > MAX_DOWNLOAD:

@@ -28,7 +28,7 @@ def post(call: Call, chat: Chat, content: dict[str, Any]) -> dict[str, Any]:
     topic = topic_of(call, chat, answered.message)
     markup = markup_of(call)
     call.throttle(chat)
-    message = call.simulation.actions.post(
+    message = call.groups.post(
         chat,
         call.bot.user(),
         content,
@@ -79,9 +79,9 @@ def _change(
         raise bad_request(NOT_MODIFIED)
     call.throttle(chat)
     if content != message.content:
-        message.edit_date = int(call.simulation.clock.now())
+        message.edit_date = int(call.platform.clock.now())
     message.content, message.markup = content, markup
-    call.simulation.actions.told("edit", chat, message)
+    call.groups.told("edit", chat, message)
     return call.show(chat, message)
 
 
@@ -109,10 +109,10 @@ def _delete(call: Call, chat: Chat, message: Message) -> None:
     may = chat.is_private or chat.is_admin(call.bot.id) or message.sender_id == call.bot.id
     if not may:
         raise bad_request("message can't be deleted")
-    if call.simulation.clock.now() - message.date >= DELETABLE_FOR:
+    if call.platform.clock.now() - message.date >= DELETABLE_FOR:
         raise bad_request("message can't be deleted for everyone")
     message.deleted = True
-    call.simulation.actions.told("delete", chat, message)
+    call.groups.told("delete", chat, message)
 
 
 async def set_message_reaction(call: Call) -> bool:
@@ -128,17 +128,17 @@ async def set_message_reaction(call: Call) -> bool:
         message.reactions[call.bot.id] = reactions
     else:
         message.reactions.pop(call.bot.id, None)
-    call.simulation.actions.told("reaction", chat, message)
+    call.groups.told("reaction", chat, message)
     return True
 
 
 async def answer_callback_query(call: Call) -> bool:
-    query = call.simulation.callbacks.get(call.get("callback_query_id"))
+    query = call.platform.callbacks.get(call.get("callback_query_id"))
     if (
         query is None
         or query["bot_id"] != call.bot.id
         or query["answer"] is not None
-        or query["expires_at"] <= call.simulation.clock.elapsed()
+        or query["expires_at"] <= call.platform.clock.elapsed()
     ):
         raise bad_request(QUERY_TOO_OLD)
     text = call.get("text", "")
@@ -146,7 +146,7 @@ async def answer_callback_query(call: Call) -> bool:
         raise bad_request("MESSAGE_TOO_LONG")
     answer = {"text": text, "show_alert": call.get("show_alert", False)}
     query["answer"] = answer
-    call.simulation.publish("callback_answer", callback_query_id=call.get("callback_query_id"), **answer)
+    call.platform.publish("callback_answer", callback_query_id=call.get("callback_query_id"), **answer)
     return True
 
 

@@ -37,7 +37,7 @@ async def create_forum_topic(call: Call) -> dict[str, Any]:
         raise bad_request("topic name is empty")
     if len(name) > MAX_NAME:
         raise bad_request("topic name is too long")
-    topic = call.simulation.actions.open_topic(chat, call.bot.user(), name, icon_color=call.get("icon_color"))
+    topic = call.groups.open_topic(chat, call.bot.user(), name, icon_color=call.get("icon_color"))
     return {"message_thread_id": topic.id, "name": topic.name, "icon_color": topic.icon_color}
 
 
@@ -46,7 +46,7 @@ async def close_forum_topic(call: Call) -> bool:
     topic = _topic(call, chat)
     if topic.closed:
         raise bad_request("TOPIC_NOT_MODIFIED")
-    call.simulation.actions.close_topic(chat, call.bot.user(), topic, closed=True)
+    call.groups.close_topic(chat, call.bot.user(), topic, closed=True)
     return True
 
 
@@ -55,7 +55,7 @@ async def reopen_forum_topic(call: Call) -> bool:
     topic = _topic(call, chat)
     if not topic.closed:
         raise bad_request("TOPIC_NOT_MODIFIED")
-    call.simulation.actions.close_topic(chat, call.bot.user(), topic, closed=False)
+    call.groups.close_topic(chat, call.bot.user(), topic, closed=False)
     return True
 
 

@@ -29,8 +29,8 @@ async def set_webhook(call: Call) -> Result:
         return await delete_webhook(call)
     secret = call.get("secret_token") or None
     _check_secret(secret)
-    _check_url(url, local_mode=call.simulation.local_mode)
-    feed = call.simulation.feed(call.bot.id)
+    _check_url(url, local_mode=call.platform.local_mode)
+    feed = call.platform.feed(call.bot.id)
     feed.allow(call.get("allowed_updates"))
     before = feed.webhook
     if call.get("drop_pending_updates"):
@@ -45,9 +45,9 @@ async def set_webhook(call: Call) -> Result:
     )
     if before is not None and not webhook.has_custom_certificate and webhook.same_as(before):
         if feed.webhook is None:
-            call.simulation.set_webhook(call.bot, before)
+            call.platform.set_webhook(call.bot, before)
         return Result(True, "Webhook is already set")
-    call.simulation.set_webhook(call.bot, webhook)
+    call.platform.set_webhook(call.bot, webhook)
     return Result(True, "Webhook was set")
 
 
@@ -75,23 +75,23 @@ def _check_url(url: str, *, local_mode: bool) -> None:
 
 
 async def delete_webhook(call: Call) -> Result:
-    had = call.simulation.feed(call.bot.id).webhook is not None
-    call.simulation.set_webhook(call.bot, None)
+    had = call.platform.feed(call.bot.id).webhook is not None
+    call.platform.set_webhook(call.bot, None)
     if call.get("drop_pending_updates"):
         _drop_pending(call)
     return Result(True, "Webhook was deleted" if had else "Webhook is already deleted")
 
 
 def _drop_pending(call: Call) -> None:
-    feed = call.simulation.feed(call.bot.id)
+    feed = call.platform.feed(call.bot.id)
     if feed.webhook is not None:
-        call.simulation.set_webhook(call.bot, None)
+        call.platform.set_webhook(call.bot, None)
     for update_id in list(feed.pending):
         feed.forget(update_id)
 
 
 async def get_webhook_info(call: Call) -> dict[str, Any]:
-    feed = call.simulation.feed(call.bot.id)
+    feed = call.platform.feed(call.bot.id)
     feed.drop_expired()
     webhook = feed.webhook
     info: dict[str, Any] = {
@@ -110,7 +110,7 @@ async def get_webhook_info(call: Call) -> dict[str, Any]:
 
 
 async def get_updates(call: Call) -> list[dict[str, Any]]:
-    feed = call.simulation.feed(call.bot.id)
+    feed = call.platform.feed(call.bot.id)
     if feed.webhook is None:
         feed.allow(call.get("allowed_updates"))
     limit = max(1, min(call.get("limit", 100), 100))
