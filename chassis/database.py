@@ -102,6 +102,8 @@ class Database:
             return False
         try:
             return await self._beside.answers()
+        except asyncpg.TooManyConnectionsError:
+            return self.pool.get_size() > 0  # it answers, and who has a connection can work
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             return False
 
@@ -143,8 +145,6 @@ class _Beside:
                     if self._admit is not None:
                         await self._admit(self._connection)
                 return bool(await self._connection.fetchval("SELECT true") is True)
-        except asyncpg.TooManyConnectionsError:
-            return True  # it does, and those of the pool are there
         except BaseException:
             self._drop()
             raise

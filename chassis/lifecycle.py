@@ -50,8 +50,12 @@ EXIT_FAILED = 1
 EXIT_DRAIN = 3
 """The work in hand wasn't finished within DRAIN_SECONDS. (2 is a refused configuration.)"""
 
-START_SECONDS = 300.0
-"""For so long a start waits for Kafka and PostgreSQL; a supervisor's pauses between restarts grow."""
+START_SECONDS = 900.0
+"""For so long a start waits for Kafka and PostgreSQL.
+
+Longer than the alert OknoProcessNotReady waits (5 minutes), and than Kubernetes lets a container run before a restart
+has no pause again (10 minutes).
+"""
 START_PAUSE_SECONDS = 3.0
 _MISCONFIGURED = (FileNotFoundError, PermissionError, ssl.SSLCertVerificationError)
 """A certificate or key that isn't there, or not the server's: nothing to wait for."""

@@ -142,7 +142,8 @@ class Worker:
         sender = self._senders.get(lease.place.channel.platform)
         if sender is None:
             event = Event.LOST if lease.doubtful else Event.REFUSED  # who can't read can't say that it isn't there
-            await self._settle(lease, Settlement(event, NOT_CONNECTED))
+            # Nor how much of a long text is left: once somebody confirms what is in doubt, that is looked at.
+            await self._settle(lease, Settlement(event, NOT_CONNECTED, parts_left=1))
             return
         contents = self._contents(lease, sender)
         if lease.doubtful:

@@ -280,7 +280,8 @@ async def settle(database: Database, lease: Lease, settlement: Settlement) -> bo
         if settlement.moved_to is not None:
             await aliases.learn(connection, {entry.channel_key: settlement.moved_to})
         state = entry.move(operation, settlement.event, at, settlement.error)
-        due_in = 0.0 if entry.withdrawn and settlement.event is Event.POSTPONED else settlement.due_in
+        unsent = settlement.event in {Event.POSTPONED, Event.ABSENT}
+        due_in = 0.0 if entry.withdrawn and unsent else settlement.due_in
         error = settlement.error
         written = await connection.fetchval(
             SETTLE,

@@ -54,4 +54,7 @@ async def test_a_server_without_room_for_one_more_connection_answers(
     database = await Database.connect(database_url, schema="public", process="test")
     monkeypatch.setattr(asyncpg, "connect", refused)
     assert await database.reachable()
+    async with database.connection() as connection:
+        connection.terminate()
+        assert not await database.reachable(), "whoever has no connection at all can't work"
     await database.close()

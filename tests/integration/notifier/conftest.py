@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from chassis import migrations
+from chassis.backoff import Backoff
 from chassis.clock import Clock, SystemClock
 from chassis.database import Database
 from chassis.outbox import unpack_headers
@@ -36,7 +37,7 @@ from services.notifier.limits import ChannelLimits
 from services.notifier.outcomes import ChangeOutcome, Content, PostOutcome, ReadOutcome, Sender, Target
 from services.notifier.slack.send import SlackSender
 from services.notifier.telegram.send import TelegramSender
-from services.notifier.worker import Worker
+from services.notifier.worker import RETRIES, Worker
 
 Instruction = TypeVar("Instruction", bound=ReplyInstruction)
 TIMEOUT = 1.0
@@ -222,12 +223,23 @@ class Desk:
         return {Platform.SLACK: slack, Platform.TELEGRAM: telegram}
 
     def dispatcher(
-        self, used: dict[Platform, Sender], partitions: tuple[int, ...] = (0,), clock: Clock | None = None
+        self,
+        used: dict[Platform, Sender],
+        partitions: tuple[int, ...] = (0,),
+        clock: Clock | None = None,
+        retries: Backoff = RETRIES,
     ) -> Dispatcher:
         """One that doesn't run yet."""
         limits = ChannelLimits()
         clock = clock or SystemClock()
-        worker = Worker(database=self.database, senders=used, limits=limits, clock=clock, settling_seconds=SETTLING)
+        worker = Worker(
+            database=self.database,
+            senders=used,
+            limits=limits,
+            clock=clock,
+            settling_seconds=SETTLING,
+            retries=retries,
+        )
         return Dispatcher(
             database=self.database,
             worker=worker,
@@ -244,10 +256,11 @@ class Desk:
         *,
         senders: dict[Platform, Sender] | None = None,
         clock: Clock | None = None,
+        retries: Backoff = RETRIES,
     ) -> AsyncIterator[Dispatcher]:
         """A running dispatcher that owns these partitions."""
         used = self.senders() if senders is None else senders
-        dispatcher = self.dispatcher(used, partitions, clock)
+        dispatcher = self.dispatcher(used, partitions, clock, retries)
         self.dispatchers.append(dispatcher)
         running = asyncio.create_task(dispatcher.run())
         try:

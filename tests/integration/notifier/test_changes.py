@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from chassis.backoff import Backoff
 from contracts.chat_replies_v1 import CancelReply, DeleteReply, EditReply, ResendReply
 from contracts.keys import Platform
 from sandbox.slack.faults import Fault
@@ -84,12 +85,13 @@ async def _is(desk: Desk, delivery_id: str, state: str) -> bool:
     return (await desk.receipts(delivery_id))[-1].state == state
 
 
-async def test_a_cancelled_reply_is_not_tried_again(desk: Desk) -> None:
+@pytest.mark.parametrize("error", ["service_unavailable", "internal_error"], ids=["not taken", "in doubt"])
+async def test_a_cancelled_reply_is_not_tried_again_and_waits_for_no_retry(desk: Desk, error: str) -> None:
     place = desk.slack_channel()
-    desk.slack.faults.add(Fault("chat.postMessage", "api_error", error="service_unavailable", times=1))
+    desk.slack.faults.add(Fault("chat.postMessage", "api_error", error=error, times=1))
     post = desk.post(place)
     stopped = Stopped(desk)
-    async with desk.dispatching(senders={Platform.SLACK: stopped}):
+    async with desk.dispatching(senders={Platform.SLACK: stopped}, retries=Backoff(first=3600, longest=3600)):
         await desk.give(post)
         await stopped.reached.wait()
         await desk.give(desk.about(CancelReply, post))
