@@ -263,6 +263,8 @@ class ReactionJson(BaseModel):
     name: str
     person_key: str
     at: AwareDatetime
+    author_kind: AuthorKind | None = Field(description="Null where it was set before Okno recorded that.")
+    agent_id: str | None
 
 
 class RevisionJson(BaseModel):

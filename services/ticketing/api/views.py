@@ -93,7 +93,15 @@ def message_json(shown: ShownMessage, ticket: Ticket) -> MessageJson:
         source=_source(message, ticket),
         delivery=None if message.delivery is None else _delivery(message.delivery),
         reactions=[
-            ReactionJson(name=one.name, person_key=one.person_key, at=one.at) for one in message.reactions if one.added
+            ReactionJson(
+                name=one.name,
+                person_key=one.person_key,
+                at=one.at,
+                author_kind=one.author_kind,
+                agent_id=one.agent_id,
+            )
+            for one in message.reactions
+            if one.added
         ],
         trace_id=trace_id(message.traceparent),
     )

@@ -24,6 +24,7 @@ _ACTOR = {
     AuthorKind.AGENT: ActorKind.AGENT,
     AuthorKind.BOT: ActorKind.BOT,
 }
+_AUTHOR = {Role.CUSTOMER: AuthorKind.CUSTOMER, Role.DESK: AuthorKind.AGENT, Role.BOT: AuthorKind.BOT}
 
 
 def revise_message(
@@ -115,13 +116,14 @@ def record_reaction(
     same state with a later time is a change: what happened between may still come.
     """
     name = printable(command.name)
-    new = Reaction(command.person.key, name, added=command.added, at=command.at)
+    kind = _author_of(command)
+    new = Reaction(command.person.key, name, command.added, command.at, kind, command.agent_id)
     old = next((one for one in message.reactions if (one.person_key, one.name) == (new.person_key, name)), None)
-    if old is not None and (old.at > new.at or old == new):
+    if old is not None and (old.at > new.at or (old.at, old.added) == (new.at, new.added)):
         return "unchanged", message.ticket_id
     reactions = (*(one for one in message.reactions if one is not old), new)
     ticket = book.tickets[message.ticket_id]
-    actor = Actor(kind=ActorKind.BOT if command.person.is_bot else ActorKind.CUSTOMER, id=new.person_key)
+    actor = Actor(kind=_ACTOR[kind], id=new.agent_id or new.person_key)
     cause = Cause(kind="command", id=command.command_id, actor=actor)
     shown = Change(old=None, new=name) if command.added else Change(old=name, new=None)
     after = advance(ticket, at, {})
@@ -138,6 +140,13 @@ def record_reaction(
         )
     )
     return "reacted", ticket.id
+
+
+def _author_of(command: RecordReaction) -> AuthorKind:
+    """An older router doesn't tell the desk from customers."""
+    if command.role is None:
+        return AuthorKind.BOT if command.person.is_bot else AuthorKind.CUSTOMER
+    return _AUTHOR[command.role]
 
 
 def close_ticket(book: Book, command: CloseTicket, at: datetime, traceparent: str | None) -> tuple[str, str | None]:

@@ -1,5 +1,7 @@
 """Edits, deletions, reactions and closing in the chat."""
 
+from typing import Any
+
 import pytest
 
 from contracts.chat import Author
@@ -31,7 +33,7 @@ def remove(key: MessageKey, seconds: float = 60) -> RemoveMessage:
 
 
 def react(
-    key: MessageKey, name: str, seconds: float, *, added: bool = True, person: Author = STUDENT
+    key: MessageKey, name: str, seconds: float, *, added: bool = True, person: Author = STUDENT, **whose: Any
 ) -> RecordReaction:
     return RecordReaction(
         **common(f"{key}:reaction:{person.key}:{name}:{added}:{seconds}", PLACE.channel.key),
@@ -40,6 +42,7 @@ def react(
         name=name,
         added=added,
         at=later(seconds),
+        **whose,
     )
 
 
@@ -249,6 +252,47 @@ async def test_the_latest_reaction_of_a_person_wins(desk: Desk) -> None:
     await desk.apply(react(key, "eyes", 4))
     (message,) = await desk.messages(ticket["id"])
     assert len(message["reactions"]) == 3
+
+
+async def test_a_reaction_is_its_persons_also_where_that_is_an_agent_or_a_bot(desk: Desk) -> None:
+    first = place_message(PLACE)
+    key = first.message.message_key
+    bot = Author(key=slack_author("U7").key, is_bot=True)
+    await desk.apply(first, react(key, "eyes", 1, role=Role.CUSTOMER))
+    await desk.apply(react(key, "eyes", 2, person=slack_author("U90"), role=Role.DESK, agent_id="agt_mentor"))
+    await desk.apply(
+        react(key, "eyes", 3, person=bot), react(key, "eyes", 4, person=slack_author("U2"))
+    )  # older router
+    await desk.apply(react(key, "tada", 5, person=bot, role=Role.BOT))
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert [(one["person_key"], one["author_kind"], one["agent_id"]) for one in message["reactions"]] == [
+        ("slack:U1", "customer", None),
+        ("slack:U90", "agent", "agt_mentor"),
+        ("slack:U7", "bot", None),
+        ("slack:U2", "customer", None),
+        ("slack:U7", "bot", None),
+    ]
+    assert [(one["actor"]["kind"], one["actor"]["id"]) for one in (await desk.history(ticket["id"]))[1:]] == [
+        ("customer", "slack:U1"),
+        ("agent", "agt_mentor"),
+        ("bot", "slack:U7"),
+        ("customer", "slack:U2"),
+        ("bot", "slack:U7"),
+    ]
+
+
+async def test_a_reaction_of_an_older_worker_stays_one_when_its_message_changes_again(desk: Desk) -> None:
+    first = place_message(PLACE)
+    key = first.message.message_key
+    await desk.apply(first, react(key, "eyes", 1))
+    await desk.database.pool.execute("UPDATE reactions SET author_kind = NULL")
+    await desk.apply(react(key, "tada", 2))
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert [(one["name"], one["author_kind"]) for one in message["reactions"]] == [("eyes", None), ("tada", "customer")]
 
 
 async def test_close_ends_at_the_chats_time(desk: Desk) -> None:
