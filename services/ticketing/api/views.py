@@ -88,6 +88,7 @@ def message_json(shown: ShownMessage, ticket: Ticket) -> MessageJson:
         created_at=message.sent_at,
         edited_at=message.edited_at,
         deleted_at=message.deleted_at,
+        reply_to=message.reply_to,
         revisions=[RevisionJson(text=one.text, replaced_at=one.replaced_at) for one in message.revisions],
         attachments=list(message.attachments),
         source=_source(message, ticket),
