@@ -1,10 +1,13 @@
-"""What happens to a message after it was placed: edits keep the old text, deletions keep the last one, reactions count
-by their time. Each returns the outcome and the ticket concerned.
+"""What happens to a message after it was placed: edits keep the old text and name the old files, deletions keep the
+last text, reactions count by their time. Each returns the outcome and the ticket concerned.
 """
 
 from dataclasses import replace
 from datetime import datetime
 
+from pydantic import JsonValue
+
+from contracts.chat import Attachment
 from contracts.ticket_commands_v1 import CloseTicket, RecordReaction, RemoveMessage, ReviseMessage, Role
 from contracts.ticket_events_v1 import Actor, ActorKind, Cause, Change, ChangeKind, Status
 from services.ticketing.domain.book import Book
@@ -40,7 +43,8 @@ def revise_message(
     more: dict[str, Change] = {}
     if message.edited_at is not None and command.edited_at < message.edited_at:
         # An older edit that came late: its text is history already.
-        revised = replace(message, revisions=message.with_former(text, message.edited_at))
+        former = message.revisions if text == message.text else message.with_former(text, message.edited_at)
+        revised = replace(message, revisions=former)
     elif same:  # edited back, or recovered with its last text: what is older than this edit may come yet
         revised = replace(message, edited_at=command.edited_at)
     else:
@@ -49,9 +53,12 @@ def revise_message(
             text=text,
             attachments=command.attachments,
             edited_at=command.edited_at,
-            revisions=message.with_former(message.text, command.edited_at),
         )
-        more = {"text": Change(old=message.text, new=text)}
+        if text != message.text:
+            revised = replace(revised, revisions=message.with_former(message.text, command.edited_at))
+            more["text"] = Change(old=message.text, new=text)
+        if _named(command.attachments) != _named(message.attachments):
+            more["attachments"] = Change(old=_named(message.attachments), new=_named(command.attachments))
     ticket = book.tickets[message.ticket_id]
     cause = Cause(kind="command", id=command.command_id, actor=_author(message))
     after = advance(ticket, at, {})
@@ -68,6 +75,11 @@ def revise_message(
         )
     )
     return "revised", ticket.id
+
+
+def _named(files: tuple[Attachment, ...]) -> list[JsonValue]:
+    """What the history keeps of a message's files."""
+    return [{"id": one.id, "name": one.name} for one in files]
 
 
 def remove_message(

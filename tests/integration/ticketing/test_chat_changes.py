@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from contracts.chat import Author
+from contracts.chat import Attachment, Author
 from contracts.keys import MessageKey
 from contracts.ticket_commands_v1 import CloseTicket, RecordReaction, RemoveMessage, ReviseMessage, Role
 from services.ticketing.domain.ticket import CARRIED
@@ -23,9 +23,14 @@ from tests.integration.ticketing.desk import (
 PLACE = slack_place()
 
 
-def revise(key: MessageKey, text: str, seconds: float = 60) -> ReviseMessage:
-    event = f"{key}:edited:{seconds}:{text}"
-    return ReviseMessage(**common(event, PLACE.channel.key), message_key=key, text=text, edited_at=later(seconds))
+def revise(key: MessageKey, text: str, seconds: float = 60, *files: Attachment) -> ReviseMessage:
+    return ReviseMessage(
+        **common(f"{key}:edited:{seconds}:{text}", PLACE.channel.key),
+        message_key=key,
+        text=text,
+        edited_at=later(seconds),
+        attachments=files,
+    )
 
 
 def remove(key: MessageKey, seconds: float = 60) -> RemoveMessage:
@@ -68,6 +73,30 @@ async def test_an_edit_keeps_the_old_text(desk: Desk) -> None:
         "message_revised",
     ]
     assert (await desk.said("ticket.events.v1"))[-1].message.revisions[0].text == "one"
+
+
+async def test_an_edit_of_the_files_alone_is_none_of_the_text(desk: Desk) -> None:
+    plan, bill = Attachment(id="F1", name="plan.pdf", size=9), Attachment(id="F2", name="bill.pdf", url="https://x/F2")
+    first = place_message(PLACE, "one", attachments=(plan,))
+    key = first.message.message_key
+    await desk.apply(first, revise(key, "one", 1, bill))
+    await desk.apply(revise(key, "two", 4))
+    await desk.apply(revise(key, "two", 3, plan))  # came late: what it said is said
+    await desk.apply(revise(key, "two", 6, plan.model_copy(update={"url": "https://x/F1"})))
+    await desk.apply(revise(key, "two", 7, plan))  # the same file under another address
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert ([one["id"] for one in message["attachments"]], message["text"]) == (["F1"], "two")
+    assert [former["text"] for former in message["revisions"]] == ["one"]
+    named = {one.id: {"id": one.id, "name": one.name} for one in (plan, bill)}
+    assert [entry["changes"] for entry in (await desk.history(ticket["id"]))[1:]] == [
+        {"attachments": {"old": [named["F1"]], "new": [named["F2"]]}},
+        {"text": {"old": "one", "new": "two"}, "attachments": {"old": [named["F2"]], "new": []}},
+        {},
+        {"attachments": {"old": [], "new": [named["F1"]]}},
+        {},
+    ]
 
 
 async def test_however_often_a_message_is_edited_its_events_fit_a_record(desk: Desk) -> None:
