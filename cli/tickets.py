@@ -48,15 +48,34 @@ def show_ticket(ticket: str, as_json: Json = False) -> None:
     show_fields(
         {**simple, "requester": (shown.get("requester") or {}).get("name"), "tags": ", ".join(shown.get("tags") or ())}
     )
+    said = {key: message for message in messages for key in _keys_of(message)}
     for message in messages:
         author = message["author"]
-        say(f"\n{message['created_at']}  {author.get('name') or author['kind']} ({author['kind']})", bold=True)
+        say(f"\n{message['created_at']}  {_name_of(author)} ({author['kind']})", bold=True)
+        if key := message.get("reply_to"):
+            say(f"[in reply to {_told(said[key]) if key in said else key}]", dim=True)
         say(message["text"])
         marks = [name.removesuffix("_at") for name in ("edited_at", "deleted_at") if message.get(name)]
         if delivery := message.get("delivery"):
             marks.append(" ".join(filter(None, ("delivery", delivery["state"], delivery.get("error")))))
         if marks:
             say(f"[{', '.join(marks)}]", dim=True)
+
+
+def _name_of(author: dict[str, Any]) -> str:
+    return str(author.get("name") or author["kind"])
+
+
+def _keys_of(message: dict[str, Any]) -> list[str]:
+    """The message keys under which it stands in the chat: a long reply has several."""
+    key = (message.get("source") or {}).get("message_key")
+    return [*filter(None, [key]), *((message.get("delivery") or {}).get("message_keys") or ())]
+
+
+def _told(message: dict[str, Any]) -> str:
+    """Enough of a message to know it by."""
+    words = " ".join(message["text"].split())
+    return f"{_name_of(message['author'])}: {words if len(words) <= 60 else words[:59] + '…'}"
 
 
 @app.command("reply")

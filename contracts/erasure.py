@@ -83,9 +83,9 @@ class Erased:
             kept["changes"].pop("subject", None)
             if isinstance(message, dict) and message.get("author_kind") in _DESK:
                 kept["message"] = _wordless(kept["message"])
-                kept["changes"].pop("text", None)
+                kept["changes"] = _unsaid(kept["changes"])
         if isinstance(message, dict) and self._is_message(message):
-            kept["changes"].pop("text", None)
+            kept["changes"] = _unsaid(kept["changes"])
 
     def owns(self, ticket: dict[str, Any]) -> bool:
         """Whether the person opened the ticket."""
@@ -101,6 +101,10 @@ class Erased:
             return text
         written = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
         return written if isinstance(text, str) else written.encode()
+
+
+def _unsaid(changes: dict[str, Any]) -> dict[str, Any]:
+    return {name: one for name, one in changes.items() if name not in {"text", "attachments"}}
 
 
 def _wordless(message: dict[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class RemoveMessage(TicketCommand):
 
 
 class RecordReaction(TicketCommand):
-    """The latest `at` of a person and name wins."""
+    """The latest `at` of a person and name wins. `role` is the person's; None where an older writer left it out."""
 
     TYPE: ClassVar[str] = "okno.ticket.record_reaction.v1"
     message_key: MessageKey
@@ -109,6 +109,8 @@ class RecordReaction(TicketCommand):
     name: str
     added: bool
     at: AwareDatetime
+    role: Role | None = None
+    agent_id: str | None = None
 
 
 class CloseTicket(TicketCommand):

@@ -144,9 +144,13 @@ class Revision(Model):
 
 
 class ReactionState(Model):
+    """`author_kind` is None where an older writer left it out."""
+
     person: PersonKey
     name: str
     at: AwareDatetime
+    author_kind: str | None = None
+    agent_id: str | None = None
 
 
 class DeliveryStateView(Model):

@@ -193,6 +193,8 @@ class _Render:
             name=reaction.name,
             added=reaction.added,
             at=reaction.at,
+            role=reaction.role,
+            agent_id=reaction.agent_id,
         )
 
     def _source(self, early: EarlyChange | None) -> tuple[str, datetime]:

@@ -15,6 +15,9 @@ from contracts.desk_policy_v1 import AutomaticAnswer, Match, OpenOn, Override, P
 BUILT_IN_VERSION = 0
 _FIELDS = tuple(name for name in Override.model_fields if name != "match")
 _MOST_CHANNELS = 20_000
+_QUOTED, _FORWARDED = ">", "[forwarded from "
+"""How ingest marks the words of others: docs/routing.md, "What a post says". People quote with `>` too."""
+_LINK = re.compile(r"https?://\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,9 @@ class ChannelRules:
             for answer in self.answers:
                 if command.name in answer.commands:
                     return answer.document
+        own = own_words(text)
         for answer in self.answers:
-            if answer.words is not None and answer.words.search(text):
+            if answer.words is not None and answer.words.search(own):
                 return answer.document
         return None
 
@@ -49,7 +53,7 @@ class ChannelRules:
             case OpenOn.MENTION:
                 return mentions_us or dialog
             case OpenOn.KEYWORD:
-                return self.keywords is not None and self.keywords.search(text) is not None
+                return self.keywords is not None and self.keywords.search(own_words(text)) is not None
             case _:
                 return False
 
@@ -135,6 +139,20 @@ def whole_words(words: Iterable[str]) -> re.Pattern[str] | None:
     """Finds any of the words or phrases, in any case, not inside a longer word."""
     escaped = [r"\s+".join(map(re.escape, parts)) for word in words if (parts := word.split())]
     return re.compile(rf"(?<!\w)(?:{'|'.join(escaped)})(?!\w)", re.IGNORECASE) if escaped else None
+
+
+def own_words(text: str) -> str:
+    """What its author wrote of a post: without lines that quote (`>`) and the link below a forwarded message, and
+    nothing of a message that is forwarded as a whole. A `>` stays in the place of each: no phrase reaches over it.
+    """
+    if text.startswith(_FORWARDED):
+        return ""
+    if ">" not in text:
+        return text
+    lines = text.splitlines()
+    quoted = [line.startswith(_QUOTED) for line in lines]
+    links = [after and _LINK.fullmatch(line) for after, line in zip([False, *quoted], lines, strict=False)]
+    return "\n".join(_QUOTED if quoted[n] or links[n] else line for n, line in enumerate(lines))
 
 
 def _like(pattern: str, value: str) -> bool:

@@ -18,6 +18,7 @@ from contracts.ticket_commands_v1 import (
     RecordReaction,
     RemoveMessage,
     ReviseMessage,
+    Role,
     TicketCommand,
 )
 from services.router.decide.decisions import (
@@ -68,7 +69,19 @@ def _decision(event: ChatEvent, command: TicketCommand, view: View) -> list[Deci
             return [Remove(rule, command.message_key, command.deleted_at)]
         case RecordReaction():
             key, person = command.message_key, command.person
-            return [React(rule, key, person, command.name, command.added, command.at)]
+            role = command.role or Role.CUSTOMER
+            return [
+                React(
+                    rule,
+                    key,
+                    person,
+                    command.name,
+                    command.added,
+                    command.at,
+                    role=role,
+                    agent_id=command.agent_id,
+                )
+            ]
         case CloseTicket():
             return [Close(rule, command.role, command.place_key, command.ticket_id or "")]
         case MoveChannel():

@@ -152,7 +152,7 @@ class Batch:
         """Apply what was kept for messages that turn out to be our posts, in the lane of the receipt that says so."""
         for key, record in named.items():
             known = self._overlay.message(key)
-            decisions = [] if known is None else changes.catch_up(known, self._overlay.early(key))
+            decisions = [] if known is None else changes.catch_up(known, self._overlay.early(key), self._overlay)
             for decision in decisions:
                 if not isinstance(decision, React) or decision.early is None:
                     continue  # only reactions change a post of ours

@@ -2,9 +2,9 @@
 
 `ticket.events` carry each ticket's state after each change, changes by the API included: they are folded to the log's
 end, versions that are stored already left out; where the database has one with another cause, the log wins
-(store/forks.py). A command whose event was folded has been applied; so had all before it on its partition, but for dead
-letters and messages that are in no ticket. The worker goes on after the last of those; the ones behind it have left no
-trace, so it applies them.
+(store/forks.py), and so it does where both have given one number to two tickets (store/numbers.py). A command whose
+event was folded has been applied; so had all before it on its partition, but for dead letters and messages that are in
+no ticket. The worker goes on after the last of those; the ones behind it have left no trace, so it applies them.
 Receipts, profiles and dead letters are read again from where the database stands: repeating them changes nothing.
 """
 
@@ -32,6 +32,7 @@ from services.ticketing.domain.folding import lacks_details, message_of, ticket_
 from services.ticketing.store import agents, folding, policies
 from services.ticketing.store.folding import Folded
 from services.ticketing.store.forks import forks_in, take_back
+from services.ticketing.store.numbers import Logged, free_numbers, keep_numbers
 from services.ticketing.store.rows import model_json
 from services.ticketing.store.saving import ALIAS, KEEP_CHANGES, MOVED
 from services.ticketing.worker import CONSUMER, DEAD_CONSUMER, DEAD_TOPICS, TOPICS_READ
@@ -76,6 +77,8 @@ class _Told:
     """Numbers of tickets of which the log lacks versions."""
     dropped: list[str] = field(default_factory=list)
     """Changes of this database that the log has otherwise."""
+    logged: dict[str, Logged] = field(default_factory=dict)
+    """What the log says first of each ticket."""
     read: dict[str, int] = field(default_factory=dict)
     """The latest version of each ticket that was read: what isn't newer is a repetition."""
     bare: int = 0
@@ -92,8 +95,10 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
             connection, SCHEMA, DEAD_CONSUMER, await log.logs(DEAD_TOPICS, group=DEAD_CONSUMER)
         )
         definition = await folding.free_places(connection)
+        await free_numbers(connection)
         told = await _fold_events(connection, log, tell)
         await folding.tidy(connection)
+        renumbered = await keep_numbers(connection, told.logged)
         crowded = await folding.keep_places(connection, definition)
         await _fold_desk(connection, log, recovery)
         bounds = await _skip_commands(connection, log, found, recovery, tell)
@@ -111,6 +116,12 @@ async def restore(dsn: str, log: LogReader, tell: Tell) -> Recovery:
         *_listed("tickets that go on without their place, since a later one is active in it", crowded),
         *_listed("tickets with replies that were never handed to the notifier (write those again)", unsent),
     ]
+    if renumbered:
+        named = [f"{old} is now {new} ({ticket})" for ticket, (old, new) in sorted(renumbered.items())]
+        recovery.lost.append(
+            f"{len(named)} numbers of tickets that this database gave out after it was set back, and the log to others:"
+        )
+        recovery.lost += named
     if told.dropped:
         recovery.lost.append(
             f"{len(told.dropped)} changes that were written to this database after it was set back, from a version on "
@@ -149,7 +160,7 @@ async def _newer(connection: Connection, records: Sequence[Raw], told: _Told) ->
             told.read[ticket_id] = version
             named.append((record, ticket_id, version))
     seen = await folding.versions_of(connection, [ticket for _, ticket, _ in named])
-    forks = await forks_in(connection, [one for one in named if one[2] <= seen.get(one[1], 0)])
+    forks = await forks_in(connection, [one for one in named if one[2] <= seen.get(one[1], 0)], told.logged)
     if forks:
         told.dropped += await take_back(connection, forks, EVENTS)
         seen |= {ticket: fork.version - 1 for ticket, fork in forks.items()}
@@ -165,6 +176,7 @@ async def _newer(connection: Connection, records: Sequence[Raw], told: _Told) ->
         if event.version > seen.get(ticket_id, 0) + 1:
             told.holes.add(event.ticket.number)
         seen[ticket_id] = event.version
+        told.logged.setdefault(ticket_id, Logged(event.ticket.number, event.ticket.created_at))
         told.events += 1
         told.tickets.add(event.ticket.number)
         told.bare += lacks_details(event)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from contracts.chat_events_v1 import MessageDeleted, MessageEdited, ReactionChanged
 from contracts.keys import Platform
+from contracts.ticket_commands_v1 import Role
 from services.router.decide.decisions import ECHO_RULE, Decision, Ignore, KeepEarly, React, Remove, Revise
 from services.router.decide.known import Change, EarlyChange, KnownMessage, View, content_of
 
@@ -22,7 +23,7 @@ NOT_A_TICKETS = Ignore("not_a_tickets", "the message is in a conversation that h
 def decide_change(event: Change, view: View) -> list[Decision]:
     known = view.message(event.message_key)
     if known is not None:
-        return [_apply(event, known, None)]
+        return [_apply(event, known, None, view)]
     if isinstance(event, MessageEdited) and (event.author.is_self or event.delivery_id is not None):
         return [ECHO]
     if isinstance(event, ReactionChanged) and event.person.is_self:
@@ -35,11 +36,11 @@ def decide_change(event: Change, view: View) -> list[Decision]:
     return [KeepEarly(f"early_{_kind(event)}", event)]
 
 
-def catch_up(known: KnownMessage, early: Sequence[EarlyChange]) -> list[Decision]:
+def catch_up(known: KnownMessage, early: Sequence[EarlyChange], view: View) -> list[Decision]:
     """What the changes that came before their message, or before its receipt, do to it now, in the platform's order."""
     decisions: list[Decision] = []
     for change in early:
-        decision = _apply(change.event, known, change)
+        decision = _apply(change.event, known, change, view)
         known = after(known, decision)
         if not isinstance(decision, Ignore):
             decisions.append(decision)
@@ -61,9 +62,9 @@ def is_deletion(early: EarlyChange) -> bool:
     return isinstance(early.event, MessageDeleted)
 
 
-def _apply(event: Change, known: KnownMessage, early: EarlyChange | None) -> Decision:
+def _apply(event: Change, known: KnownMessage, early: EarlyChange | None, view: View) -> Decision:
     if isinstance(event, ReactionChanged):
-        return _react(event, known, early)
+        return _react(event, known, early, view)
     if known.ours:
         return ECHO
     if known.place is None:
@@ -83,11 +84,15 @@ def _apply(event: Change, known: KnownMessage, early: EarlyChange | None) -> Dec
     return Revise(rule, known.key, event.text, event.attachments, content, event.order, early)
 
 
-def _react(event: ReactionChanged, known: KnownMessage, early: EarlyChange | None) -> Decision:
+def _react(event: ReactionChanged, known: KnownMessage, early: EarlyChange | None, view: View) -> Decision:
     """Whether the conversation of a post of ours has a ticket is ticketing's to say: its event may not be here yet."""
     if event.person.is_self:
         return OWN_REACTION
-    return React("reaction", known.key, event.person, event.name, event.added, event.occurred_at, early)
+    person = event.person
+    staff = view.staff(person.key)
+    role = Role.DESK if staff else Role.BOT if person.is_bot else Role.CUSTOMER
+    agent_id = staff.agent_id if staff else None
+    return React("reaction", known.key, person, event.name, event.added, event.occurred_at, early, role, agent_id)
 
 
 def _kind(event: Change) -> str:

@@ -91,7 +91,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class React:
-    """A reaction was put on or taken off a message of a conversation."""
+    """A reaction was put on or taken off a message of a conversation, by a person of this side."""
 
     rule: str
     message_key: MessageKey
@@ -100,6 +100,8 @@ class React:
     added: bool
     at: datetime
     early: EarlyChange | None = None
+    role: Role = Role.CUSTOMER
+    agent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,7 @@ def _with_early(event: MessagePosted, view: View, place: PlacePost) -> list[Deci
             place.content,
             event.occurred_at,
         )
-        decisions += changes.catch_up(known, early)
+        decisions += changes.catch_up(known, early, view)
     return decisions
 
 

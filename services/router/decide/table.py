@@ -31,7 +31,7 @@ def decide(event: ChatEvent, view: View, policy: ReadyPolicy) -> list[Decision]:
             return [SAME_CHANNEL]
         old, new = event.old_channel_key, event.channel
         met = view.reunited(old, new.key)
-        late = [decision for known, early in met for decision in catch_up(known, early)]
+        late = [decision for known, early in met for decision in catch_up(known, early, view)]
         return [AliasChannel("channel_moved", old, new), *late]
     return [BUTTON] if isinstance(event, ButtonPressed) else [UNKNOWN]
 

@@ -263,6 +263,8 @@ class ReactionJson(BaseModel):
     name: str
     person_key: str
     at: AwareDatetime
+    author_kind: AuthorKind | None = Field(description="Null where it was set before Okno recorded that.")
+    agent_id: str | None
 
 
 class RevisionJson(BaseModel):
@@ -284,6 +286,10 @@ class MessageJson(BaseModel):
     created_at: AwareDatetime
     edited_at: AwareDatetime | None
     deleted_at: AwareDatetime | None
+    reply_to: str | None = Field(
+        description="The message that this one replies to (Telegram), by its message key: of a reply, one of "
+        "`delivery.message_keys`. It may be in no ticket."
+    )
     revisions: list[RevisionJson] = Field(description="The latest 100 former texts, the oldest first.")
     attachments: list[Attachment]
     source: SourceJson | None = Field(description="Where it stands in the chat; null for notes.")

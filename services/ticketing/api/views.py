@@ -88,12 +88,21 @@ def message_json(shown: ShownMessage, ticket: Ticket) -> MessageJson:
         created_at=message.sent_at,
         edited_at=message.edited_at,
         deleted_at=message.deleted_at,
+        reply_to=message.reply_to,
         revisions=[RevisionJson(text=one.text, replaced_at=one.replaced_at) for one in message.revisions],
         attachments=list(message.attachments),
         source=_source(message, ticket),
         delivery=None if message.delivery is None else _delivery(message.delivery),
         reactions=[
-            ReactionJson(name=one.name, person_key=one.person_key, at=one.at) for one in message.reactions if one.added
+            ReactionJson(
+                name=one.name,
+                person_key=one.person_key,
+                at=one.at,
+                author_kind=one.author_kind,
+                agent_id=one.agent_id,
+            )
+            for one in message.reactions
+            if one.added
         ],
         trace_id=trace_id(message.traceparent),
     )

@@ -1,10 +1,13 @@
-"""What happens to a message after it was placed: edits keep the old text, deletions keep the last one, reactions count
-by their time. Each returns the outcome and the ticket concerned.
+"""What happens to a message after it was placed: edits keep the old text and name the old files, deletions keep the
+last text, reactions count by their time. Each returns the outcome and the ticket concerned.
 """
 
 from dataclasses import replace
 from datetime import datetime
 
+from pydantic import JsonValue
+
+from contracts.chat import Attachment
 from contracts.ticket_commands_v1 import CloseTicket, RecordReaction, RemoveMessage, ReviseMessage, Role
 from contracts.ticket_events_v1 import Actor, ActorKind, Cause, Change, ChangeKind, Status
 from services.ticketing.domain.book import Book
@@ -24,6 +27,7 @@ _ACTOR = {
     AuthorKind.AGENT: ActorKind.AGENT,
     AuthorKind.BOT: ActorKind.BOT,
 }
+_AUTHOR = {Role.CUSTOMER: AuthorKind.CUSTOMER, Role.DESK: AuthorKind.AGENT, Role.BOT: AuthorKind.BOT}
 
 
 def revise_message(
@@ -39,7 +43,8 @@ def revise_message(
     more: dict[str, Change] = {}
     if message.edited_at is not None and command.edited_at < message.edited_at:
         # An older edit that came late: its text is history already.
-        revised = replace(message, revisions=message.with_former(text, message.edited_at))
+        former = message.revisions if text == message.text else message.with_former(text, message.edited_at)
+        revised = replace(message, revisions=former)
     elif same:  # edited back, or recovered with its last text: what is older than this edit may come yet
         revised = replace(message, edited_at=command.edited_at)
     else:
@@ -48,9 +53,12 @@ def revise_message(
             text=text,
             attachments=command.attachments,
             edited_at=command.edited_at,
-            revisions=message.with_former(message.text, command.edited_at),
         )
-        more = {"text": Change(old=message.text, new=text)}
+        if text != message.text:
+            revised = replace(revised, revisions=message.with_former(message.text, command.edited_at))
+            more["text"] = Change(old=message.text, new=text)
+        if _named(command.attachments) != _named(message.attachments):
+            more["attachments"] = Change(old=_named(message.attachments), new=_named(command.attachments))
     ticket = book.tickets[message.ticket_id]
     cause = Cause(kind="command", id=command.command_id, actor=_author(message))
     after = advance(ticket, at, {})
@@ -67,6 +75,11 @@ def revise_message(
         )
     )
     return "revised", ticket.id
+
+
+def _named(files: tuple[Attachment, ...]) -> list[JsonValue]:
+    """What the history keeps of a message's files."""
+    return [{"id": one.id, "name": one.name} for one in files]
 
 
 def remove_message(
@@ -115,13 +128,14 @@ def record_reaction(
     same state with a later time is a change: what happened between may still come.
     """
     name = printable(command.name)
-    new = Reaction(command.person.key, name, added=command.added, at=command.at)
+    kind = _author_of(command)
+    new = Reaction(command.person.key, name, command.added, command.at, kind, command.agent_id)
     old = next((one for one in message.reactions if (one.person_key, one.name) == (new.person_key, name)), None)
-    if old is not None and (old.at > new.at or old == new):
+    if old is not None and (old.at > new.at or (old.at, old.added) == (new.at, new.added)):
         return "unchanged", message.ticket_id
     reactions = (*(one for one in message.reactions if one is not old), new)
     ticket = book.tickets[message.ticket_id]
-    actor = Actor(kind=ActorKind.BOT if command.person.is_bot else ActorKind.CUSTOMER, id=new.person_key)
+    actor = Actor(kind=_ACTOR[kind], id=new.agent_id or new.person_key)
     cause = Cause(kind="command", id=command.command_id, actor=actor)
     shown = Change(old=None, new=name) if command.added else Change(old=name, new=None)
     after = advance(ticket, at, {})
@@ -138,6 +152,13 @@ def record_reaction(
         )
     )
     return "reacted", ticket.id
+
+
+def _author_of(command: RecordReaction) -> AuthorKind:
+    """An older router doesn't tell the desk from customers."""
+    if command.role is None:
+        return AuthorKind.BOT if command.person.is_bot else AuthorKind.CUSTOMER
+    return _AUTHOR[command.role]
 
 
 def close_ticket(book: Book, command: CloseTicket, at: datetime, traceparent: str | None) -> tuple[str, str | None]:

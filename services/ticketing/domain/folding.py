@@ -79,7 +79,17 @@ def _kind(state: MessageState) -> MessageKind:
 
 
 def _reactions(states: tuple[ReactionState, ...], *, added: bool) -> list[Reaction]:
-    return [Reaction(one.person, one.name, added, one.at) for one in states]
+    return [
+        Reaction(
+            one.person,
+            one.name,
+            added,
+            one.at,
+            None if one.author_kind is None else AuthorKind(one.author_kind),
+            one.agent_id,
+        )
+        for one in states
+    ]
 
 
 def _delivery(state: DeliveryStateView) -> Delivery:

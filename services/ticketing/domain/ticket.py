@@ -92,12 +92,17 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """One person's reaction by one name; `added` false is the memory of a removal."""
+    """One person's reaction by one name; `added` false is the memory of a removal.
+
+    `author_kind` is None where it was recorded before that was.
+    """
 
     person_key: PersonKey
     name: str
     added: bool
     at: datetime
+    author_kind: AuthorKind | None = None
+    agent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +188,13 @@ class Message:
 
     def _reactions(self, *, added: bool) -> tuple[ReactionState, ...]:
         return tuple(
-            ReactionState(person=one.person_key, name=one.name, at=one.at)
+            ReactionState(
+                person=one.person_key,
+                name=one.name,
+                at=one.at,
+                author_kind=None if one.author_kind is None else one.author_kind.value,
+                agent_id=one.agent_id,
+            )
             for one in self.reactions
             if one.added is added
         )

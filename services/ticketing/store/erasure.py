@@ -34,8 +34,8 @@ WITH gone AS (
 ), texts AS (
     UPDATE revisions r SET text = $3 FROM gone WHERE r.message_id = gone.id AND r.text <> $3
 ), changes AS (
-    UPDATE history h SET changes = h.changes - 'text' FROM gone
-    WHERE h.ticket_id = ANY($1::text[]) AND h.message_id = gone.id AND h.changes ? 'text'
+    UPDATE history h SET changes = h.changes - 'text' - 'attachments' FROM gone
+    WHERE h.ticket_id = ANY($1::text[]) AND h.message_id = gone.id AND h.changes ?| ARRAY['text', 'attachments']
 )
 UPDATE messages m SET text = $3, attachments = NULL,
     author_name = CASE WHEN author_key = $2 THEN NULL ELSE author_name END

@@ -70,9 +70,6 @@ UPDATE tickets t SET place_key = NULL FROM ranked r WHERE r.id = t.id AND r.rank
 _ANSWERED_EARLY = (
     "DELETE FROM early_receipts WHERE delivery_id IN (SELECT id FROM messages WHERE delivery_state IS NOT NULL)"
 )
-_NUMBERS = """
-SELECT setval('ticket_numbers', greatest((SELECT max(number) FROM tickets), (SELECT last_value FROM ticket_numbers)))
-WHERE EXISTS (SELECT FROM tickets)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +123,8 @@ async def fold(connection: Connection, folded: Sequence[Folded]) -> None:
 
 
 async def tidy(connection: Connection) -> None:
-    """What depends on all that was folded: receipts that waited for their message, the next ticket's number."""
+    """What depends on all that was folded: receipts that waited for their message."""
     await connection.execute(_ANSWERED_EARLY)
-    await connection.execute(_NUMBERS)
 
 
 def _traced(ticket: Ticket, traceparent: str | None) -> Ticket:

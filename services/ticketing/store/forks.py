@@ -6,12 +6,14 @@ taken back, so that the log's can be folded, and are told. Messages that they ad
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from chassis.database import Connection
 from chassis.records import Raw
+from services.ticketing.store.numbers import Logged
 
 _OURS = """
 SELECT ticket_id, version, cause_id FROM history JOIN unnest($1::text[], $2::bigint[]) AS a(ticket_id, version)
@@ -39,8 +41,12 @@ class Fork:
     logged: str
 
 
-async def forks_in(connection: Connection, known: Sequence[tuple[Raw, str, int]]) -> dict[str, Fork]:
-    """By ticket. `known`: records with ticket and version that are stored too, in the order of the versions."""
+async def forks_in(
+    connection: Connection, known: Sequence[tuple[Raw, str, int]], logged: dict[str, Logged]
+) -> dict[str, Fork]:
+    """By ticket. `known`: records with ticket and version that are stored too, in the order of the versions. `logged`
+    learns what they say first.
+    """
     rows = await connection.fetch(_OURS, [ticket for _, ticket, _ in known], [version for _, _, version in known])
     causes = {(row["ticket_id"], row["version"]): row["cause_id"] for row in rows}
     found: dict[str, Fork] = {}
@@ -49,7 +55,12 @@ async def forks_in(connection: Connection, known: Sequence[tuple[Raw, str, int]]
         if ours is None or ticket in found:
             continue
         told = _told(record)
-        if told is not None and told["cause"]["id"] != ours:
+        if told is None:
+            continue
+        logged.setdefault(
+            ticket, Logged(told["ticket"]["number"], datetime.fromisoformat(told["ticket"]["created_at"]))
+        )
+        if told["cause"]["id"] != ours:
             actor = told["cause"]["actor"]
             found[ticket] = Fork(version, f"{told['kind']} by {actor.get('name') or actor['kind']}")
     return found
@@ -71,7 +82,8 @@ def _told(record: Raw) -> dict[str, Any] | None:
     """An event's content, only as far as it is looked at here: decoding all of a log takes ten times as long."""
     try:
         told = orjson.loads(record.value or b"")
-        told["cause"]["id"], told["kind"], told["cause"]["actor"]["kind"]
+        told["cause"]["id"], told["kind"], told["cause"]["actor"]["kind"], told["ticket"]["number"]
+        datetime.fromisoformat(told["ticket"]["created_at"])
     except (ValueError, LookupError, TypeError):
         return None
     found: dict[str, Any] = told

@@ -26,7 +26,8 @@ SELECT m.*,
         FROM (SELECT * FROM revisions WHERE message_id = m.id ORDER BY number DESC LIMIT {revisions}) latest
     )::text END AS revisions,
     CASE WHEN m.reaction_count > 0 THEN (
-        SELECT json_agg(json_build_object('person_key', person_key, 'name', name, 'added', added, 'at', at)
+        SELECT json_agg(json_build_object('person_key', person_key, 'name', name, 'added', added, 'at', at,
+                'author_kind', author_kind, 'agent_id', agent_id)
             ORDER BY at, person_key, name)
         FROM reactions WHERE message_id = m.id
     )::text END AS reactions
@@ -167,11 +168,15 @@ REACTION_COLUMNS: tuple[Column[ReactionRow], ...] = (
     Column("name", "text", lambda r: r[1].name),
     Column("added", "boolean", lambda r: r[1].added),
     Column("at", "timestamptz", lambda r: r[1].at),
+    Column("author_kind", "text", lambda r: r[1].author_kind),
+    Column("agent_id", "text", lambda r: r[1].agent_id),
 )
 UPSERT_REACTIONS = insert(
     "reactions",
     REACTION_COLUMNS,
-    after="ON CONFLICT (message_id, person_key, name) DO UPDATE SET added = excluded.added, at = excluded.at "
+    after="ON CONFLICT (message_id, person_key, name) DO UPDATE SET added = excluded.added, at = excluded.at, "
+    "author_kind = coalesce(excluded.author_kind, reactions.author_kind), "
+    "agent_id = coalesce(excluded.agent_id, reactions.agent_id) "
     "WHERE reactions.at <= excluded.at AND (reactions.at, reactions.added) <> (excluded.at, excluded.added)",
 )
 

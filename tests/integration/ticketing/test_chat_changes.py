@@ -1,8 +1,10 @@
 """Edits, deletions, reactions and closing in the chat."""
 
+from typing import Any
+
 import pytest
 
-from contracts.chat import Author
+from contracts.chat import Attachment, Author
 from contracts.keys import MessageKey
 from contracts.ticket_commands_v1 import CloseTicket, RecordReaction, RemoveMessage, ReviseMessage, Role
 from services.ticketing.domain.ticket import CARRIED
@@ -21,9 +23,14 @@ from tests.integration.ticketing.desk import (
 PLACE = slack_place()
 
 
-def revise(key: MessageKey, text: str, seconds: float = 60) -> ReviseMessage:
-    event = f"{key}:edited:{seconds}:{text}"
-    return ReviseMessage(**common(event, PLACE.channel.key), message_key=key, text=text, edited_at=later(seconds))
+def revise(key: MessageKey, text: str, seconds: float = 60, *files: Attachment) -> ReviseMessage:
+    return ReviseMessage(
+        **common(f"{key}:edited:{seconds}:{text}", PLACE.channel.key),
+        message_key=key,
+        text=text,
+        edited_at=later(seconds),
+        attachments=files,
+    )
 
 
 def remove(key: MessageKey, seconds: float = 60) -> RemoveMessage:
@@ -31,7 +38,7 @@ def remove(key: MessageKey, seconds: float = 60) -> RemoveMessage:
 
 
 def react(
-    key: MessageKey, name: str, seconds: float, *, added: bool = True, person: Author = STUDENT
+    key: MessageKey, name: str, seconds: float, *, added: bool = True, person: Author = STUDENT, **whose: Any
 ) -> RecordReaction:
     return RecordReaction(
         **common(f"{key}:reaction:{person.key}:{name}:{added}:{seconds}", PLACE.channel.key),
@@ -40,6 +47,7 @@ def react(
         name=name,
         added=added,
         at=later(seconds),
+        **whose,
     )
 
 
@@ -65,6 +73,30 @@ async def test_an_edit_keeps_the_old_text(desk: Desk) -> None:
         "message_revised",
     ]
     assert (await desk.said("ticket.events.v1"))[-1].message.revisions[0].text == "one"
+
+
+async def test_an_edit_of_the_files_alone_is_none_of_the_text(desk: Desk) -> None:
+    plan, bill = Attachment(id="F1", name="plan.pdf", size=9), Attachment(id="F2", name="bill.pdf", url="https://x/F2")
+    first = place_message(PLACE, "one", attachments=(plan,))
+    key = first.message.message_key
+    await desk.apply(first, revise(key, "one", 1, bill))
+    await desk.apply(revise(key, "two", 4))
+    await desk.apply(revise(key, "two", 3, plan))  # came late: what it said is said
+    await desk.apply(revise(key, "two", 6, plan.model_copy(update={"url": "https://x/F1"})))
+    await desk.apply(revise(key, "two", 7, plan))  # the same file under another address
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert ([one["id"] for one in message["attachments"]], message["text"]) == (["F1"], "two")
+    assert [former["text"] for former in message["revisions"]] == ["one"]
+    named = {one.id: {"id": one.id, "name": one.name} for one in (plan, bill)}
+    assert [entry["changes"] for entry in (await desk.history(ticket["id"]))[1:]] == [
+        {"attachments": {"old": [named["F1"]], "new": [named["F2"]]}},
+        {"text": {"old": "one", "new": "two"}, "attachments": {"old": [named["F2"]], "new": []}},
+        {},
+        {"attachments": {"old": [], "new": [named["F1"]]}},
+        {},
+    ]
 
 
 async def test_however_often_a_message_is_edited_its_events_fit_a_record(desk: Desk) -> None:
@@ -249,6 +281,47 @@ async def test_the_latest_reaction_of_a_person_wins(desk: Desk) -> None:
     await desk.apply(react(key, "eyes", 4))
     (message,) = await desk.messages(ticket["id"])
     assert len(message["reactions"]) == 3
+
+
+async def test_a_reaction_is_its_persons_also_where_that_is_an_agent_or_a_bot(desk: Desk) -> None:
+    first = place_message(PLACE)
+    key = first.message.message_key
+    bot = Author(key=slack_author("U7").key, is_bot=True)
+    await desk.apply(first, react(key, "eyes", 1, role=Role.CUSTOMER))
+    await desk.apply(react(key, "eyes", 2, person=slack_author("U90"), role=Role.DESK, agent_id="agt_mentor"))
+    await desk.apply(
+        react(key, "eyes", 3, person=bot), react(key, "eyes", 4, person=slack_author("U2"))
+    )  # older router
+    await desk.apply(react(key, "tada", 5, person=bot, role=Role.BOT))
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert [(one["person_key"], one["author_kind"], one["agent_id"]) for one in message["reactions"]] == [
+        ("slack:U1", "customer", None),
+        ("slack:U90", "agent", "agt_mentor"),
+        ("slack:U7", "bot", None),
+        ("slack:U2", "customer", None),
+        ("slack:U7", "bot", None),
+    ]
+    assert [(one["actor"]["kind"], one["actor"]["id"]) for one in (await desk.history(ticket["id"]))[1:]] == [
+        ("customer", "slack:U1"),
+        ("agent", "agt_mentor"),
+        ("bot", "slack:U7"),
+        ("customer", "slack:U2"),
+        ("bot", "slack:U7"),
+    ]
+
+
+async def test_a_reaction_of_an_older_worker_stays_one_when_its_message_changes_again(desk: Desk) -> None:
+    first = place_message(PLACE)
+    key = first.message.message_key
+    await desk.apply(first, react(key, "eyes", 1))
+    await desk.database.pool.execute("UPDATE reactions SET author_kind = NULL")
+    await desk.apply(react(key, "tada", 2))
+
+    (ticket,) = await desk.tickets()
+    (message,) = await desk.messages(ticket["id"])
+    assert [(one["name"], one["author_kind"]) for one in message["reactions"]] == [("eyes", None), ("tada", "customer")]
 
 
 async def test_close_ends_at_the_chats_time(desk: Desk) -> None:

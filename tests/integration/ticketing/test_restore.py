@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from services.ticketing.api.app import create_app
 from services.ticketing.bootstrap import MIGRATIONS, SCHEMA
 from services.ticketing.domain.ticket import CARRIED
 from services.ticketing.restore import restore as restore_ticketing
+from services.ticketing.store.numbers import Logged, free_numbers, keep_numbers
 from services.ticketing.tokens import Scope
 from tests import backups
 from tests.integration.ticketing.desk import (
@@ -339,6 +340,86 @@ async def test_what_an_agent_wrote_on_the_old_database_gives_way_to_the_log_and_
         events = [one for one in await processes.models("ticket.events.v1") if isinstance(one, TicketChanged)]
     assert sorted(row["text"] for row in rows) == ["first", "on the old database", "second", "third"]
     assert [(one.version, one.cause.kind) for one in events] == [(n, "command") for n in (1, 2, 3, 4)]
+
+
+async def test_a_number_of_the_log_stays_its_tickets_whatever_the_old_database_gave_out(
+    backup: Scene, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker was let go on: it opened the same tickets in another order, and one that the log never saw."""
+    first, second, third, late = (place_message(place, f"{n}", at=later(n)) for n, place in enumerate(THREADS[:4]))
+    async with backup.open() as (processes, _):
+        await processes.send(first)
+        await backup.idle(processes)
+    async with backups.copied(postgres, backup.dsn) as dsn:
+        lost = Scene(dsn, backup.kafka, tmp_path / "lost")
+        async with lost.open() as (processes, desk):
+            await processes.send(second, third, place_message(THREADS[4], "4", at=later(4)))
+            await processes.send(place_message(THREADS[1], "more", at=later(60)))
+            await lost.idle(processes)
+            numbers = {one["subject"]: one["number"] for one in await desk.tickets()}
+    database = await Database.connect(backup.dsn, schema=SCHEMA, process="test")
+    async with api_alone(backup.dsn) as client:
+        desk = Desk(database, ManualClock(NOW), client)
+        await desk.apply(third, second, late)
+        given = {"1": numbers["2"], "2": numbers["1"], "3": numbers["4"]}
+        for sign in (-1, 1):
+            for subject, number in given.items():
+                await database.pool.execute("UPDATE tickets SET number = $2 WHERE subject = $1", subject, sign * number)
+        moved = (await desk.tickets())[0]
+    await database.close()
+    said = await restore(backup, monkeypatch)
+    assert "2 numbers of tickets that this database gave out after it was set back" in said
+    assert moved["subject"] == "3"
+    assert f"not recovered: {moved['number']} is now {max(numbers.values()) + 1} ({moved['id']})" in said
+    assert "is now" not in await restore(backup, monkeypatch)
+    async with backup.open() as (processes, desk):
+        await processes.send(place_message(THREADS[5], "5", at=later(70)))
+        await backup.idle(processes)
+        found = {one["subject"]: one["number"] for one in await desk.tickets()}
+    highest = max(numbers.values())
+    assert {subject: found[subject] for subject in numbers} == numbers
+    assert (found["3"], found["5"] > found["3"]) == (highest + 1, True)
+
+
+def at_night(hour: int) -> datetime:
+    return NOW + timedelta(hours=hour)
+
+
+@pytest.mark.parametrize(
+    ("stored", "logged", "kept"),
+    [
+        ([1, 2], [None, None], [1, 2]),
+        ([2, 2], [(1, 0), (2, 0)], [1, 2]),
+        ([2, 2], [(2, 1), (2, 0)], [3, 2]),
+        ([2, 2], [None, (2, 9)], [3, 2]),
+        ([2, 2], [None, None], [2, 3]),
+        ([3, 3, 2], [(2, 0), (3, 0), (2, 5)], [2, 3, 4]),
+        ([2, 2], [(2, 0), (7, 0)], [2, 7]),
+        ([2, 2, 7], [(2, 0), (7, 5), (7, 0)], [2, 8, 7]),
+        ([2, 2, 2], [None, (2, 3), None], [4, 2, 5]),
+    ],
+)
+async def test_a_number_stays_with_the_ticket_of_which_the_log_had_it_first(
+    desk: Desk, stored: list[int], logged: list[tuple[int, int] | None], kept: list[int]
+) -> None:
+    opened = [place_message(place, f"{n}", at=later(n)) for n, place in enumerate(THREADS[: len(stored)])]
+    for one in opened:
+        await desk.apply(one)
+    by_subject = {one["subject"]: one["id"] for one in await desk.tickets()}
+    ids = [by_subject[f"{n}"] for n in range(len(stored))]
+    said = {ticket: Logged(told[0], at_night(told[1])) for ticket, told in zip(ids, logged, strict=True) if told}
+    async with desk.database.transaction() as connection:
+        await free_numbers(connection)
+        for n, (ticket, number) in enumerate(zip(ids, stored, strict=True)):
+            values = (ticket, number, at_night(n))
+            await connection.execute("UPDATE tickets SET number = $2, created_at = $3 WHERE id = $1", *values)
+        moved = await keep_numbers(connection, said)
+    found = {one["id"]: one["number"] for one in await desk.tickets()}
+    assert [found[ticket] for ticket in ids] == kept
+    changed = {ticket: (old, new) for ticket, old, new in zip(ids, stored, kept, strict=True) if old != new}
+    assert moved == changed
+    await desk.apply(place_message(DIALOG, "next", at=later(99)))
+    assert max(one["number"] for one in await desk.tickets()) > max(kept)
 
 
 REFUSE = """

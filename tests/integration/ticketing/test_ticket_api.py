@@ -154,6 +154,17 @@ async def test_whoever_follows_changes_misses_none(desk: Desk) -> None:
     assert sorted(latest.values()) == [1] * 8 + [2] * 2
 
 
+async def test_a_message_names_the_one_that_it_replies_to(desk: Desk) -> None:
+    place = telegram_place()
+    question = place_message(place, "Which one?")
+    asked = question.message.message_key
+    await desk.apply(question, place_message(place, "this one", at=later(1), reply_to=asked))
+
+    (ticket,) = await desk.tickets()
+    first, second = await desk.messages(ticket["id"])
+    assert (first["reply_to"], second["reply_to"]) == (None, first["source"]["message_key"])
+
+
 async def test_messages_and_history_come_in_pages(desk: Desk) -> None:
     place = slack_place()
     ticket = await desk.opened(place)

@@ -1,4 +1,4 @@
-"""`okno tickets reply`: a customer gets an answer once, whatever becomes of the request on its way."""
+"""`okno tickets reply`: a customer gets an answer once, whatever becomes of the request on its way. `show`: a talk."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -99,3 +99,37 @@ def test_two_replies_are_two(ticketing: Api) -> None:
     ticketing.reply(TAKEN)
     (first, _), (second, _) = ticketing.requests
     assert first != second
+
+
+def test_a_message_is_shown_with_what_it_replies_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    mia, ann = {"kind": "customer", "name": "Mia"}, {"kind": "agent", "name": None}
+    listed: list[dict[str, Any]] = [
+        {
+            "author": mia,
+            "text": "one\ntwo " + "x" * 60,
+            "source": {"message_key": "telegram:7700:1:5"},
+            "reply_to": None,
+        },
+        {"author": ann, "text": "Which?", "delivery": {"state": "sent", "message_keys": ["k", "telegram:7700:1:7"]}},
+        {
+            "author": mia,
+            "text": "this one",
+            "source": {"message_key": "telegram:7700:1:8"},
+            "reply_to": "telegram:7700:1:5",
+        },
+        {
+            "author": mia,
+            "text": "not that",
+            "source": {"message_key": "telegram:7700:1:9"},
+            "reply_to": "telegram:7700:1:7",
+        },
+        {"author": mia, "text": "nor this", "source": None, "reply_to": "telegram:7700:1:2"},
+    ]
+    monkeypatch.setattr("cli.tickets.call", lambda *_: {"number": 12, "requester": None})
+    monkeypatch.setattr("cli.tickets.pages", lambda *_: [{"created_at": "2026-11-23", **one} for one in listed])
+    lines = run.invoke(app, ["tickets", "show", "12"]).output.splitlines()
+    said = {line: lines[number - 1] for number, line in enumerate(lines)}
+    assert said["this one"] == f"[in reply to Mia: one two {'x' * 51}…]"
+    assert said["not that"] == "[in reply to agent: Which?]"
+    assert said["nor this"] == "[in reply to telegram:7700:1:2]"
+    assert said["Which?"].endswith("agent (agent)")

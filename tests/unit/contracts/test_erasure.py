@@ -34,7 +34,11 @@ def test_a_record_without_its_people_is_still_one_of_its_kind(path: Path) -> Non
 def ticket_changed(author: str, requester: str, **message: Any) -> dict[str, Any]:
     return {
         "cause": {"kind": "command", "id": "c", "actor": {"kind": "customer", "id": author, "name": "Secret"}},
-        "changes": {"text": {"old": "secret", "new": "secret 2"}, "status": {"old": "new", "new": "open"}},
+        "changes": {
+            "text": {"old": "secret", "new": "secret 2"},
+            "attachments": {"old": [{"id": "f", "name": "secret"}], "new": []},
+            "status": {"old": "new", "new": "open"},
+        },
         "ticket": {"id": "tkt", "subject": "secret", "requester": {"id": "con", "key": requester, "name": "Secret"}},
         "message": {
             "id": "m",

@@ -6,6 +6,8 @@ import pytest
 
 from contracts.keys import message_id_of
 from contracts.ticket_events_v1 import Status
+from services.ingest.slack.content import full_text
+from services.ingest.telegram.quoting import with_words_of_others
 from services.router.decide.decisions import Answer, PlacePost, Speak
 from tests.unit.router.makers import ALICE, BOB, DIALOG, GROUP, MENTOR, OTHER_BOT, Chat, policy, post
 
@@ -35,6 +37,35 @@ def answer_to(chat: Chat, *args: Any, **more: Any) -> Answer | None:
 )
 def test_trigger_words_are_whole_words_in_any_case(text: str, fires: bool) -> None:
     assert (answer_to(with_answers(PRICES), ALICE, 0, text) is not None) == fires
+
+
+SHARED = [
+    {"is_share": True, "author_name": "Price List", "text": "price?\nprice!", "from_url": "https://price.example/"}
+]
+SAID = {"type": "user", "sender_user": {"id": 2, "first_name": "Price"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "fires"),
+    [
+        ("> what is the price?\nI don't understand that", False),
+        (">what is the price?\nI don't understand that", False),
+        ("> lessons\nand the price?", True),
+        ("how\n> is it\nmuch", False),
+        ("is 2 > 1, and the price?", True),
+        ("> lessons\nthe price: https://price.example/", True),
+        ("> lessons\nhttps://a.example/\nhttps://price.example/", True),
+        (full_text({"text": "see", "attachments": SHARED}), False),
+        (full_text({"text": "price", "attachments": SHARED}), True),
+        (with_words_of_others({"quote": {"text": "the price\n\nprice"}}, "this"), False),
+        (with_words_of_others({"quote": {"text": "the\n\nlesson"}}, "price?"), True),
+        (with_words_of_others({"forward_origin": SAID}, "the price"), False),
+    ],
+)
+def test_trigger_words_are_the_authors_own(text: str, fires: bool) -> None:
+    assert (answer_to(with_answers(PRICES), ALICE, 0, text) is not None) == fires
+    opened = Chat(policy(defaults={"open_on": "keyword", "keywords": ["price", "how much"]})).say(post(ALICE, 0, text))
+    assert any(isinstance(one, PlacePost) for one in opened) == fires
 
 
 def test_a_command_fires_its_answer() -> None:

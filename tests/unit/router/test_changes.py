@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from contracts.chat import Attachment
+from contracts.chat import Attachment, Author
 from contracts.chat_events_v1 import ChatEvent
 from contracts.ticket_commands_v1 import Role
 from services.router.decide.decisions import Decision, Ignore, KeepEarly, PlacePost, React, Remove, Revise
@@ -113,6 +113,20 @@ def test_a_reaction_is_recorded_on_its_message() -> None:
     taken = only(chat.say(react(QUESTION, 20, added=False)))
     assert isinstance(taken, React)
     assert not taken.added
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["after its message", "before it"])
+@pytest.mark.parametrize(
+    ("person", "side"),
+    [(BOB, (Role.CUSTOMER, None)), (MENTOR, (Role.DESK, "agt_mentor")), (OTHER_BOT, (Role.BOT, None))],
+    ids=["customer", "agent", "bot"],
+)
+def test_a_reaction_says_whose_it_is(person: Author, side: tuple[Role, str | None], *, early: bool) -> None:
+    chat = Chat()
+    events = [QUESTION, react(QUESTION, 10, person)]
+    said = [one for event in (reversed(events) if early else events) for one in chat.say(event)]
+    (reaction,) = [one for one in said if isinstance(one, React)]
+    assert (reaction.role, reaction.agent_id) == side
 
 
 def test_our_own_bots_reaction_is_ignored() -> None:

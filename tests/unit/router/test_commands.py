@@ -81,13 +81,19 @@ def test_changes_name_their_message_and_times() -> None:
     (revised,) = models(chat, edit(QUESTION, 10, "second"))
     (removed,) = models(chat, delete(QUESTION, 20))
     (reacted,) = models(chat, react(QUESTION, 30, BOB))
+    (mentors,) = models(chat, react(QUESTION, 40, MENTOR))
     assert isinstance(revised, ReviseMessage)
     assert isinstance(removed, RemoveMessage)
     assert isinstance(reacted, RecordReaction)
+    assert isinstance(mentors, RecordReaction)
     assert {one.message_key for one in (revised, removed, reacted)} == {QUESTION.message_key}
     assert revised.edited_at == edit(QUESTION, 10, "second").occurred_at
     assert removed.deleted_at == delete(QUESTION, 20).occurred_at
     assert (reacted.person, reacted.at) == (BOB, react(QUESTION, 30, BOB).occurred_at)
+    assert [(one.role, one.agent_id) for one in (reacted, mentors)] == [
+        (Role.CUSTOMER, None),
+        (Role.DESK, "agt_mentor"),
+    ]
 
 
 def test_early_changes_keep_their_own_ids_and_follow_their_message() -> None:

@@ -77,7 +77,18 @@ def commands(draw: st.DrawFn) -> TicketCommand:
             return RemoveMessage(**common, message_key=key, deleted_at=at)
         case "react":
             name = draw(st.sampled_from(["eyes", "ok"]))
-            return RecordReaction(**common, message_key=key, person=author, name=name, added=draw(st.booleans()), at=at)
+            role = draw(st.sampled_from([None, *Role]))
+            agent_id = "agt_1" if role is Role.DESK else None
+            return RecordReaction(
+                **common,
+                message_key=key,
+                person=author,
+                name=name,
+                added=draw(st.booleans()),
+                at=at,
+                role=role,
+                agent_id=agent_id,
+            )
         case _:
             return CloseTicket(**common, place_key=place.key, by=author, role=Role.CUSTOMER, at=at)
 
