@@ -11,13 +11,11 @@ from fnmatch import translate
 
 from contracts.chat import Channel, Command
 from contracts.desk_policy_v1 import AutomaticAnswer, Match, OpenOn, Override, Policy, Rules
+from contracts.quoting import own_words
 
 BUILT_IN_VERSION = 0
 _FIELDS = tuple(name for name in Override.model_fields if name != "match")
 _MOST_CHANNELS = 20_000
-_QUOTED, _FORWARDED = ">", "[forwarded from "
-"""How ingest marks the words of others: docs/routing.md, "What a post says". People quote with `>` too."""
-_LINK = re.compile(r"https?://\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +137,6 @@ def whole_words(words: Iterable[str]) -> re.Pattern[str] | None:
     """Finds any of the words or phrases, in any case, not inside a longer word."""
     escaped = [r"\s+".join(map(re.escape, parts)) for word in words if (parts := word.split())]
     return re.compile(rf"(?<!\w)(?:{'|'.join(escaped)})(?!\w)", re.IGNORECASE) if escaped else None
-
-
-def own_words(text: str) -> str:
-    """What its author wrote of a post: without lines that quote (`>`) and the link below a forwarded message, and
-    nothing of a message that is forwarded as a whole. A `>` stays in the place of each: no phrase reaches over it.
-    """
-    if text.startswith(_FORWARDED):
-        return ""
-    if ">" not in text:
-        return text
-    lines = text.splitlines()
-    quoted = [line.startswith(_QUOTED) for line in lines]
-    links = [after and _LINK.fullmatch(line) for after, line in zip([False, *quoted], lines, strict=False)]
-    return "\n".join(_QUOTED if quoted[n] or links[n] else line for n, line in enumerate(lines))
 
 
 def _like(pattern: str, value: str) -> bool:

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from contracts.quoting import FORWARDED, QUOTED
+
 Json = dict[str, Any]
 
 
 def with_words_of_others(message: Json, own: str) -> str:
     """`[forwarded from NAME]` and `> ` quotations, each on lines of their own, before what the message says itself."""
     forwarded = forwarded_from(message)
-    parts = (f"[forwarded from {forwarded}]" if forwarded else "", _quotation(message), own)
+    parts = (f"{FORWARDED}{forwarded}]" if forwarded else "", _quotation(message), own)
     return "\n".join(part for part in parts if part)
 
 
@@ -32,7 +34,7 @@ def _quotation(message: Json) -> str:
     external: Json | None = message.get("external_reply")
     if external is not None:
         said = f"{_name(external['origin'])}: {said}"
-    return "\n".join(f"> {line}".rstrip() for line in said.splitlines())
+    return "\n".join(f"{QUOTED} {line}".rstrip() for line in said.splitlines())
 
 
 def _name(origin: Json) -> str:

@@ -1,9 +1,11 @@
 """Where a message lands: the place's active ticket, its reopened last one, a new one, or nowhere."""
 
 from datetime import datetime, timedelta
+from itertools import chain
 
 from contracts import ids
 from contracts.keys import PersonKey, channel_of_place, ordinal
+from contracts.quoting import FORWARDED, QUOTED, own_words
 from contracts.ticket_commands_v1 import ChatMessage, OpenTicket, PlaceMessage, Role
 from contracts.ticket_events_v1 import (
     Actor,
@@ -166,13 +168,19 @@ def _open(
 
 
 def subject_of(chat: ChatMessage) -> str:
-    """The first line that has words, else the first file's name."""
-    for line in chat.text.splitlines():
+    """The first line of the author's own words, or of what is forwarded as a whole; else the first file's name; else
+    what is quoted.
+    """
+    mark, _, forwarded = chat.text.partition("\n")
+    text = forwarded if mark.startswith(FORWARDED) else chat.text
+    own = (line for line in own_words(text).splitlines() if not line.startswith(QUOTED))
+    named = (one.name for one in chat.attachments if one.name)
+    quoted = (line.removeprefix(QUOTED) for line in text.splitlines())
+    for line in chain(own, named, quoted):
         words = " ".join(printable(line).split())
         if words:
             return words if len(words) <= SUBJECT_LENGTH else f"{words[: SUBJECT_LENGTH - 1]}…"
-    named = next((one.name for one in chat.attachments if one.name), None)
-    return printable(named)[:SUBJECT_LENGTH] if named else "(no text)"
+    return "(no text)"
 
 
 def _message(chat: ChatMessage, ticket_id: str, conversation_id: str | None, traceparent: str | None) -> Message:

@@ -39,9 +39,15 @@ def chat(text: str, *attachments: str) -> ChatMessage:
         ("x" * 120, (), "x" * 120),
         ("", ("photo.png",), "photo.png"),
         (" \n ", (), "(no text)"),
+        ("[forwarded from Ann]\nThe printer burns\nmore", (), "The printer burns"),
+        ("[forwarded from Ann]", ("photo.png",), "photo.png"),
+        ("[forwarded from Ann]\n> earlier\nThe printer burns", (), "The printer burns"),
+        ("> We have mended it.\nIt burns again", (), "It burns again"),
+        ("> Ann: It burns\nhttps://x.slack.com/archives/C1/p1", (), "Ann: It burns"),
+        ("> Ann: It burns", ("photo.png",), "photo.png"),
     ],
 )
-def test_the_subject_is_the_first_line_that_has_words(text: str, files: tuple[str, ...], subject: str) -> None:
+def test_the_subject_is_the_first_line_of_own_words(text: str, files: tuple[str, ...], subject: str) -> None:
     assert subject_of(chat(text, *files)) == subject
 
 
