@@ -1,6 +1,7 @@
 """Asks the worker to read what a platform told while ingest didn't listen: at the start, and after an outage.
 
-Nothing here stands between an event and its acknowledgement: requests are published beside, until Kafka has them.
+Nothing here stands between an event and its acknowledgement: requests are published beside, until Kafka has them. What
+is to be asked for is `owed` from its first refusal on, so that `outages` can keep it for a process that is killed.
 """
 
 import asyncio
@@ -18,8 +19,12 @@ from contracts.codec import encode
 from contracts.keys import Platform
 
 AGAIN_SECONDS = 5.0
-MARGIN_SECONDS = 60.0
-"""What failed first happened a moment before, and by the platform's clock."""
+MARGIN_SECONDS = 600.0
+"""What failed first may have been the last retry of an event that happened minutes before, elsewhere or while we were
+down (Slack: six minutes, and clocks differ).
+"""
+START, OUTAGE = "start", "outage"
+"""What can be owed."""
 log = get_logger(__name__)
 
 
@@ -48,6 +53,9 @@ class CatchUp:
         self._now = now
         self._failing_since: dict[str, float] = {}
         self._requests: asyncio.Queue[ReadHistory] = asyncio.Queue()
+        self._unpublished: list[ReadHistory] = []
+        self.changed = asyncio.Event()
+        """What is owed may be other than before; whoever looks clears it first."""
         self._ask(only_after_gap=True)
 
     @property
@@ -60,15 +68,28 @@ class CatchUp:
         not now.
         """
         for part in parts:
-            self._failing_since.setdefault(part, self._now() if since is None else since)
+            if part not in self._failing_since:
+                self._failing_since[part] = self._now() if since is None else since
+                self.changed.set()
+
+    def owed(self) -> dict[str, ReadHistory]:
+        """What would have to be asked for if this process ended now."""
+        owed = {OUTAGE if one.since else START: one for one in self._unpublished}
+        begins = [one.since for one in self._unpublished if one.since is not None]
+        begins += map(_from, self._failing_since.values())
+        if begins:
+            owed[OUTAGE] = self._request(since=min(begins))
+        return owed
 
     def work(self, parts: Iterable[str]) -> None:
         """An event was taken, or the connection is up."""
         now = self._now()
-        since = min((self._failing_since.pop(part, now) for part in parts), default=now)
-        if now - since > self._after:
-            since = min([since, *self._failing_since.values()])
-            self._ask(since=datetime.fromtimestamp(since - MARGIN_SECONDS, UTC))
+        opened = [self._failing_since.pop(part) for part in parts if part in self._failing_since]
+        if not opened:
+            return
+        self.changed.set()
+        if now - min(opened) > self._after:
+            self._ask(since=_from(min([*opened, *self._failing_since.values()])))
             # What the other ways have missed so far is read with it: one outage is no reading for each partition.
             self._failing_since = dict.fromkeys(self._failing_since, now)
 
@@ -78,6 +99,8 @@ class CatchUp:
             request = await self._requests.get()
             while not await self._published(request):
                 await asyncio.sleep(AGAIN_SECONDS)
+            self._unpublished.remove(request)
+            self.changed.set()
 
     async def _published(self, request: ReadHistory) -> bool:
         try:
@@ -88,6 +111,16 @@ class CatchUp:
         return True
 
     def _ask(self, *, since: datetime | None = None, only_after_gap: bool = False) -> None:
-        at = datetime.fromtimestamp(self._now(), UTC)
-        request = ReadHistory(platform=self._platform, requested_at=at, since=since, only_after_gap=only_after_gap)
+        request = self._request(since=since, only_after_gap=only_after_gap)
+        self._unpublished.append(request)
         self._requests.put_nowait(request)
+        self.changed.set()
+
+    def _request(self, *, since: datetime | None = None, only_after_gap: bool = False) -> ReadHistory:
+        at = datetime.fromtimestamp(self._now(), UTC)
+        return ReadHistory(platform=self._platform, requested_at=at, since=since, only_after_gap=only_after_gap)
+
+
+def _from(failed_at: float) -> datetime:
+    """What to read from on when something failed then."""
+    return datetime.fromtimestamp(failed_at - MARGIN_SECONDS, UTC)
