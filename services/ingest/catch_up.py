@@ -23,6 +23,9 @@ MARGIN_SECONDS = 600.0
 """What failed first may have been the last retry of an event that happened minutes before, elsewhere or while we were
 down (Slack: six minutes, and clocks differ).
 """
+GIVEN_UP_SECONDS = 420.0
+"""Longer than the longest pause between two tries of an event (Slack: five minutes)."""
+LOOK_SECONDS = 10.0
 START, OUTAGE = "start", "outage"
 """What can be owed."""
 log = get_logger(__name__)
@@ -52,6 +55,8 @@ class CatchUp:
         self._after = after
         self._now = now
         self._failing_since: dict[str, float] = {}
+        self._refused_at: dict[str, float] = {}
+        """When a way in that is shut was last tried."""
         self._requests: asyncio.Queue[ReadHistory] = asyncio.Queue()
         self._unpublished: list[ReadHistory] = []
         self.changed = asyncio.Event()
@@ -67,9 +72,11 @@ class CatchUp:
         """An event can't be taken, or none can come: `parts` says which ways in are shut, `since` from when on if it is
         not now.
         """
+        now = self._now()
         for part in parts:
+            self._refused_at[part] = now
             if part not in self._failing_since:
-                self._failing_since[part] = self._now() if since is None else since
+                self._failing_since[part] = now if since is None else since
                 self.changed.set()
 
     def owed(self) -> dict[str, ReadHistory]:
@@ -83,20 +90,42 @@ class CatchUp:
 
     def work(self, parts: Iterable[str]) -> None:
         """An event was taken, or the connection is up."""
-        now = self._now()
+        opened = self._opened(parts)
+        if opened and self._now() - min(opened) > self._after:
+            self._ask_from(opened)
+
+    def give_up(self) -> None:
+        """Ask for what was refused by ways that nobody has tried since for as long as the platform sends again: open or
+        not, a quiet channel's only message would wait for its next one.
+        """
+        before = self._now() - GIVEN_UP_SECONDS
+        quiet = [part for part in self._failing_since if self._refused_at[part] < before]
+        if quiet:
+            self._ask_from(self._opened(quiet))
+
+    def _opened(self, parts: Iterable[str]) -> list[float]:
+        """The times since when those of the ways were shut that were."""
         opened = [self._failing_since.pop(part) for part in parts if part in self._failing_since]
-        if not opened:
-            return
-        self.changed.set()
-        if now - min(opened) > self._after:
-            self._ask(since=_from(min([*opened, *self._failing_since.values()])))
-            # What the other ways have missed so far is read with it: one outage is no reading for each partition.
-            self._failing_since = dict.fromkeys(self._failing_since, now)
+        if opened:
+            self.changed.set()
+        return opened
+
+    def _ask_from(self, opened: Iterable[float]) -> None:
+        """What the other ways have missed so far is read with it: one outage is no reading for each partition. One that
+        is still shut counts from its next refusal on.
+        """
+        self._ask(since=_from(min([*opened, *self._failing_since.values()])))
+        self._failing_since.clear()
 
     async def run(self) -> None:
         """Publish the requests, for ever."""
         while True:
-            request = await self._requests.get()
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    request = await self._requests.get()
+            except TimeoutError:
+                self.give_up()
+                continue
             while not await self._published(request):
                 await asyncio.sleep(AGAIN_SECONDS)
             self._unpublished.remove(request)

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.chat_requests_v1 import ReadHistory
 from contracts.keys import Platform
-from services.ingest.catch_up import MARGIN_SECONDS, OUTAGE, START, CatchUp
+from services.ingest.catch_up import GIVEN_UP_SECONDS, MARGIN_SECONDS, OUTAGE, START, CatchUp
 
 
 class Requests:
@@ -107,3 +107,35 @@ def test_an_outage_that_slack_bridges_is_owed_only_while_it_lasts() -> None:
     requests.catch_up.work(["topic/1"])
     assert requests.owed_since() == {}
     assert requests.catch_up.changed.is_set()
+
+
+def test_what_was_refused_is_asked_for_though_nothing_comes_by_that_way_any_more() -> None:
+    """A quiet channel's message, given up by Slack, doesn't wait for the channel's next one."""
+    requests = Requests()
+    requests.asked()
+    requests.catch_up.fail(["topic/1"])
+    requests.time += 360  # Slack's last try
+    requests.catch_up.fail(["topic/1"])
+    requests.time += GIVEN_UP_SECONDS - 1
+    requests.catch_up.fail(["topic/2"])
+    requests.catch_up.give_up()
+    assert requests.asked() == []  # it may come again
+    requests.time += 2
+    requests.catch_up.give_up()
+    requests.catch_up.give_up()
+    (request,) = requests.asked()
+    assert request.since == datetime.fromtimestamp(1000 - MARGIN_SECONDS, UTC)
+    requests.time += GIVEN_UP_SECONDS
+    requests.catch_up.work(["topic/1", "topic/2"])
+    requests.catch_up.give_up()
+    assert requests.asked() == []  # the other way's was read with it
+
+
+def test_a_connection_that_is_down_is_not_given_up() -> None:
+    requests = Requests()
+    requests.asked()
+    for _ in range(200):
+        requests.catch_up.fail(["socket"])
+        requests.catch_up.give_up()
+        requests.time += 10
+    assert requests.asked() == []
