@@ -152,6 +152,14 @@ def test_the_same_text_again_is_no_edit() -> None:
     assert (parsed.records, parsed.known) == ((), True)
 
 
+def test_a_deleted_file_is_no_file_of_its_message_any_more() -> None:
+    """Slack goes on listing it, under its id."""
+    old = {"text": "see", "ts": "10.000100", "files": [{"id": "F1", "name": "a.txt"}, {"id": "F2", "name": "b.txt"}]}
+    event = one(changed({**old, "files": [{"id": "F1", "mode": "tombstone"}, old["files"][1]]}, old))
+    assert isinstance(event, MessageEdited)
+    assert (event.text, [file.id for file in event.attachments]) == ("see", ["F2"])
+
+
 SHARED: Json = {
     "is_share": True,
     "is_msg_unfurl": True,
