@@ -61,7 +61,7 @@ class CatchUp:
         self._unpublished: list[ReadHistory] = []
         self.changed = asyncio.Event()
         """What is owed may be other than before; whoever looks clears it first."""
-        self._ask(only_after_gap=True)
+        self._ask()
 
     @property
     def failing(self) -> bool:
@@ -85,7 +85,7 @@ class CatchUp:
         begins = [one.since for one in self._unpublished if one.since is not None]
         begins += map(_from, self._failing_since.values())
         if begins:
-            owed[OUTAGE] = self._request(since=min(begins))
+            owed[OUTAGE] = self._request(min(begins))
         return owed
 
     def work(self, parts: Iterable[str]) -> None:
@@ -114,7 +114,7 @@ class CatchUp:
         """What the other ways have missed so far is read with it: one outage is no reading for each partition. One that
         is still shut counts from its next refusal on.
         """
-        self._ask(since=_from(min([*opened, *self._failing_since.values()])))
+        self._ask(_from(min([*opened, *self._failing_since.values()])))
         self._failing_since.clear()
 
     async def run(self) -> None:
@@ -139,15 +139,15 @@ class CatchUp:
             return False
         return True
 
-    def _ask(self, *, since: datetime | None = None, only_after_gap: bool = False) -> None:
-        request = self._request(since=since, only_after_gap=only_after_gap)
+    def _ask(self, since: datetime | None = None) -> None:
+        request = self._request(since)
         self._unpublished.append(request)
         self._requests.put_nowait(request)
         self.changed.set()
 
-    def _request(self, *, since: datetime | None = None, only_after_gap: bool = False) -> ReadHistory:
+    def _request(self, since: datetime | None = None) -> ReadHistory:
         at = datetime.fromtimestamp(self._now(), UTC)
-        return ReadHistory(platform=self._platform, requested_at=at, since=since, only_after_gap=only_after_gap)
+        return ReadHistory(platform=self._platform, requested_at=at, since=since, only_after_gap=True)
 
 
 def _from(failed_at: float) -> datetime:
