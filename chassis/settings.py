@@ -126,16 +126,18 @@ class ProcessSettings(Settings):
             yield "FAULT_DIRECTORY", "is missing, FAULT_POINTS needs it"
 
 
-class DatabaseSettings(Settings):
-    """PostgreSQL, 15 or later."""
+class OptionalDatabaseSettings(Settings):
+    """PostgreSQL, for a process that does its work without it too."""
 
-    database_url: SecretStr = Field(
-        description="PostgreSQL connection URL.", examples=["postgresql://okno:password@127.0.0.1:5432/okno"]
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL connection URL.", examples=["postgresql://okno:password@127.0.0.1:5432/okno"]
     )
 
     @field_validator("database_url")
     @classmethod
-    def _postgres(cls, value: SecretStr) -> SecretStr:
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
         try:
             parts = urlsplit(value.get_secret_value())
             known = parts.scheme in {"postgresql", "postgres"}
@@ -144,6 +146,14 @@ class DatabaseSettings(Settings):
         if not known:
             raise PydanticCustomError("url", "must be a URL that starts with postgresql://")
         return value
+
+
+class DatabaseSettings(OptionalDatabaseSettings):
+    """PostgreSQL, 15 or later."""
+
+    database_url: SecretStr = Field(
+        description="PostgreSQL connection URL.", examples=["postgresql://okno:password@127.0.0.1:5432/okno"]
+    )
 
 
 class KafkaSettings(Settings):

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from chassis.settings import DatabaseSettings, HttpSettings, KafkaSettings, ProcessSettings
+from chassis.settings import HttpSettings, KafkaSettings, OptionalDatabaseSettings, ProcessSettings
 from chassis.topics_admin import wanted_topics
 from cli.processes import KINDS, ROOT, SERVICES, ProcessKind
 from contracts.topics import TOPICS, dead_topic
@@ -31,7 +31,7 @@ OPERATORS = "cli"
 _REPLICATION = "min.insync.replicas"
 """Depends on the number of copies, which the chart's values say."""
 _SET_BY_THE_CHART = frozenset({
-    *DatabaseSettings.model_fields,
+    *OptionalDatabaseSettings.model_fields,
     *KafkaSettings.model_fields,
     *HttpSettings.model_fields,
     *("process_name", "pid_file", "probe_host", "probe_port", "fault_points", "fault_directory"),
@@ -81,7 +81,7 @@ def _process(kind: ProcessKind) -> dict[str, Any]:
 
 def _used(settings: type[ProcessSettings]) -> Iterator[str]:
     """What a process connects to or serves, as its settings say: it has no address of anything else."""
-    for use, group in (("database", DatabaseSettings), ("kafka", KafkaSettings), ("http", HttpSettings)):
+    for use, group in (("database", OptionalDatabaseSettings), ("kafka", KafkaSettings), ("http", HttpSettings)):
         if group in settings.__mro__:
             yield use
     yield from (platform for platform in ("slack", "telegram") if f"{platform}_api_url" in settings.model_fields)

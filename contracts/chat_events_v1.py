@@ -79,7 +79,7 @@ class MessageEdited(ChatEvent):
 
     @property
     def record_id(self) -> str:
-        return ids.edit_event(self.message_key, self.occurred_at, self.text)
+        return ids.edit_event(self.message_key, self.occurred_at, self.text, [file.id for file in self.attachments])
 
 
 class MessageDeleted(ChatEvent):

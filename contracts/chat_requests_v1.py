@@ -32,7 +32,8 @@ class ReadHistory(RecordModel):
     """Publish what the platform's history shows and `chat.events.v1` doesn't, as backfilled events.
 
     `channel` None means every channel that we are in. `since` None means the last event heard before `requested_at`;
-    with `only_after_gap`, nothing is read unless that was long ago.
+    with `only_after_gap`, which receivers ask by, nothing is read unless that was long ago, nor what was said before we
+    were invited to a channel.
     """
 
     TYPE: ClassVar[str] = "okno.chat.read_history.v1"

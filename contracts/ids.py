@@ -6,6 +6,7 @@ history shows: a person may add, remove and add it again.
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
@@ -31,8 +32,10 @@ def post_event(message_key: str) -> str:
     return message_key
 
 
-def edit_event(message_key: str, edited_at: datetime, text: str) -> str:
-    return f"{message_key}:edited:{edited_at.timestamp():.6f}:{content_hash(text)}"
+def edit_event(message_key: str, edited_at: datetime, text: str, files: Iterable[str] = ()) -> str:
+    """`files` are their ids: who takes a file away leaves the text, and in Slack the time of the edit before too."""
+    content = "\0".join((text, *sorted(files)))
+    return f"{message_key}:edited:{edited_at.timestamp():.6f}:{content_hash(content)}"
 
 
 def deletion_event(message_key: str) -> str:

@@ -37,6 +37,7 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
     process.defer(producer.stop)
     catch_up = CatchUp(producer, Platform.SLACK, process=process.kind, after=settings.slack_backfill_after_seconds)
     process.spawn("catch-up", catch_up.run())
+    await _note_outages(process, catch_up)
     intake = Intake(producer, parse, platform="slack", process=process.kind, catch_up=catch_up)
     process.spawn("publishing", intake.watch())
     if settings.slack_transport == "http":
@@ -53,6 +54,20 @@ async def run_ingest_slack(process: ProcessContext[IngestSlackSettings]) -> None
     process.defer(socket.close)
     process.spawn("socket", socket.run())
     process.add_readiness("socket", socket.connected)
+
+
+async def _note_outages(process: ProcessContext[IngestSlackSettings], catch_up: CatchUp) -> None:
+    """PostgreSQL may be away, or not ours: nothing waits for it."""
+    url = process.settings.database_url
+    if url is None:
+        return
+    from services.ingest.outages import Outages
+
+    database = await Database.connect(
+        url.get_secret_value(), schema=SCHEMA, process=process.name, min_size=0, max_size=1
+    )
+    process.defer(database.close)
+    process.spawn("outages", Outages(database, catch_up, process=process.name).run())
 
 
 async def run_ingest_telegram(process: ProcessContext[IngestTelegramSettings]) -> None:

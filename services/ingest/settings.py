@@ -7,7 +7,16 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
-from chassis.settings import DatabaseSettings, HttpSettings, KafkaSettings, Problem, ProcessSettings, Settings, http_url
+from chassis.settings import (
+    DatabaseSettings,
+    HttpSettings,
+    KafkaSettings,
+    OptionalDatabaseSettings,
+    Problem,
+    ProcessSettings,
+    Settings,
+    http_url,
+)
 
 SLACK_API = "https://slack.com/api/"
 TELEGRAM_API = "https://api.telegram.org"
@@ -56,7 +65,9 @@ def bot_token(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-class IngestSlackSettings(ProcessSettings, KafkaSettings, HttpSettings, SlackApiSettings, SlackGapSettings):
+class IngestSlackSettings(
+    ProcessSettings, KafkaSettings, OptionalDatabaseSettings, HttpSettings, SlackApiSettings, SlackGapSettings
+):
     slack_transport: Literal["http", "socket"] = Field(
         "http", description="Events API over HTTP, or Socket Mode.", examples=["socket"]
     )

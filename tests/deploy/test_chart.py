@@ -222,7 +222,7 @@ def test_a_changed_setting_starts_only_the_processes_anew_that_read_it(render: R
     assert changed("processes.notifier.settings.LOG_LEVEL=DEBUG") == {"notifier"}
     assert changed("slack.botToken=xoxb-new") == {"notifier", "ingest-worker"}
     assert changed("slack.signingSecret=another") == {"ingest-slack"}
-    with_database = {process for process in PROCESSES if process not in {"ingest-slack", "ingest-telegram"}}
+    with_database = {process for process in PROCESSES if process != "ingest-telegram"}
     assert changed("database.url=postgresql://okno:new@postgres:5432/okno") == with_database | {"cli"}
     login = ("kafka.securityProtocol=SASL_SSL", "kafka.auth.username=okno", "kafka.auth.password=old")
     with_kafka = {process for process in PROCESSES if process not in {"ingest-telegram", "ticketing-api"}}

@@ -33,15 +33,20 @@ def full_text(message: Json) -> str:
 
 def files(message: Json) -> list[Json]:
     """The message's own, then those of what it forwards; a forwarded file that it has already isn't another."""
-    own: list[Json] = list(message.get("files") or ())
+    own = _there(message)
     ids = {file["id"] for file in own}
-    shared = {file["id"]: file for share in _shares(message) for file in share.get("files") or ()}
+    shared = {file["id"]: file for share in _shares(message) for file in _there(share)}
     return own + [file for name, file in shared.items() if name not in ids]
 
 
 def content(message: Json) -> tuple[str, str, tuple[str, ...]]:
     """Two of a message that are equal differ in nothing that a person said."""
     return message.get("text") or "", full_text(message), tuple(file["id"] for file in files(message))
+
+
+def _there(holder: Json) -> list[Json]:
+    """Slack goes on listing a deleted file, as a tombstone without name and address ("File object", `mode`)."""
+    return [file for file in holder.get("files") or () if file.get("mode") != "tombstone"]
 
 
 def _shares(message: Json) -> list[Json]:

@@ -56,11 +56,10 @@ class Backfill:
                 await jobs.done(connection, job)
             return
         channels = await self._channels(request.channel)
+        asked = request.since is not None and not request.only_after_gap
         async with self._database.transaction() as connection:
             for channel in channels:
-                await readings.begin(
-                    connection, channel, since, since - self._look_back, asked=request.since is not None
-                )
+                await readings.begin(connection, channel, since, since - self._look_back, asked=asked)
             await jobs.add(connection, [_history_job(channel) for channel in channels])
             await jobs.done(connection, job)
             left = await readings.left(connection)

@@ -20,6 +20,7 @@ from chassis.logs import get_logger
 from contracts.base import RecordModel
 from contracts.chat_events_v1 import ChatEvent
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
+from services.ingest import outages
 from services.ingest.telegram.calls import TelegramCalls, TelegramRefused
 from services.ingest.worker import heard, jobs, known, threads, wishes
 from services.ingest.worker.backfill import Backfill
@@ -135,6 +136,7 @@ class JobLoop:
         async with self._database.transaction() as connection:
             for job in self._unfinished:
                 await jobs.postpone(connection, job, 0)
+            await jobs.add(connection, await outages.left(connection))
             taken = await jobs.take(connection, AT_ONCE)
         self._unfinished = list(taken)
         results = await asyncio.gather(*(self._ended(job) for job in taken), return_exceptions=True)

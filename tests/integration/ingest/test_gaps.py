@@ -308,13 +308,14 @@ async def found(worker: Worker) -> list[float]:
         return [(NOW - event.occurred_at) / MINUTE for event in await readings.take(connection, reading, 10)]
 
 
+@pytest.mark.parametrize("since", [None, NOW - 60 * MINUTE], ids=["after a start", "after an outage"])
 @pytest.mark.parametrize("subtype", ["channel_join", "group_join"])
 async def test_what_was_said_before_we_were_first_invited_in_the_gap_is_not_published(
-    worker: Worker, subtype: str
+    worker: Worker, subtype: str, since: datetime | None
 ) -> None:
     """Only another channel was heard before. Invited, removed and invited again: all from the first time on counts."""
     await worker.hears(90, 60, channel=HELP.model_copy(update={"key": slack_channel("C9")}))
-    await worker.asked(only_after_gap=True)
+    await worker.asked(only_after_gap=True, since=since)
     edited = {**message(28), "edited": {"user": "U1", "ts": message(4)["ts"]}}
     pages = (
         [message(1), joined(5, subtype), joined(9, user="U1"), message(10)],

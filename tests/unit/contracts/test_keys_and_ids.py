@@ -59,6 +59,14 @@ def test_a_reaction_that_comes_back_is_another_event() -> None:
     assert len(within) == 3
 
 
+def test_an_edit_that_changes_only_files_is_another_event() -> None:
+    at = datetime(2024, 5, 21, tzinfo=UTC)
+    edited = [ids.edit_event("slack:C1:1.0", at, "see", files) for files in ((), ("F1",), ("F1", "F2"))]
+    assert len(set(edited)) == 3
+    assert edited[0] == ids.edit_event("slack:C1:1.0", at, "see")
+    assert edited[2] == ids.edit_event("slack:C1:1.0", at, "see", ["F2", "F1"])
+
+
 @given(st.integers(0, 10_000_000))
 def test_durations_are_written_as_they_are_read(seconds: int) -> None:
     duration = timedelta(seconds=seconds)

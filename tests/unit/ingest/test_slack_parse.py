@@ -152,6 +152,26 @@ def test_the_same_text_again_is_no_edit() -> None:
     assert (parsed.records, parsed.known) == ((), True)
 
 
+def test_a_deleted_file_is_no_file_of_its_message_any_more() -> None:
+    """Slack goes on listing it, under its id."""
+    old = {"text": "see", "ts": "10.000100", "files": [{"id": "F1", "name": "a.txt"}, {"id": "F2", "name": "b.txt"}]}
+    event = one(changed({**old, "files": [{"id": "F1", "mode": "tombstone"}, old["files"][1]]}, old))
+    assert isinstance(event, MessageEdited)
+    assert (event.text, [file.id for file in event.attachments]) == ("see", ["F2"])
+
+
+def test_a_file_that_is_taken_away_after_an_edit_is_an_edit_of_its_own() -> None:
+    """Slack leaves the time of the edit before."""
+    edited = {"user": "U1", "ts": "11.000000"}
+    old: Json = {"text": "first", "ts": "10.000100", "files": [{"id": "F1"}]}
+    new: Json = {**old, "text": "second", "edited": edited}
+    first = one(changed(new, old))
+    second = one({**changed({**new, "files": []}, new), "event_ts": "50.000100"})
+    assert (first.occurred_at, first.text) == (second.occurred_at, second.text)
+    assert first.order < second.order
+    assert first.record_id != second.record_id
+
+
 SHARED: Json = {
     "is_share": True,
     "is_msg_unfurl": True,
