@@ -107,6 +107,7 @@ class Worker:
         self._clock = clock
         self._settling = settling_seconds
         self._retries = retries
+        metrics.from_zero(metrics.reply_to_chat, senders)
 
     async def carry_out(self, lease: Lease, leased_at: float, waited: float) -> None:
         """Make the lease's call. `leased_at` is the monotonic time before it was taken, `waited` the wait for room."""
