@@ -46,7 +46,7 @@ SELECT d.delivery_id, d.version, o.state,
 _ACTIVE = "SELECT delivery_id FROM operations WHERE kind = 'post' AND state IN ('queued', 'sending')"
 _TO_COME = """
 SELECT state, count(*) AS posts FROM operations WHERE kind = 'post' AND state IN ('queued', 'sending') GROUP BY state"""
-_UNKNOWN_PLACES = "DELETE FROM parts WHERE delivery_id = ANY($1::text[])"
+_FORGET_PARTS = "DELETE FROM parts WHERE delivery_id = ANY($1::text[])"
 _ADD_PARTS = """
 INSERT INTO parts (delivery_id, part, message_key, revision)
 SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::int[])"""
@@ -209,7 +209,7 @@ async def _write(connection: Connection, told: _Log, tell: Tell) -> Recovery:
 
 async def _store(connection: Connection, entries: Sequence[Entry], shown: dict[str, int]) -> None:
     await store.write(connection, entries)
-    await connection.execute(_UNKNOWN_PLACES, [one.delivery_id for one in entries])
+    await connection.execute(_FORGET_PARTS, [one.delivery_id for one in entries])
     parts = [(one.delivery_id, n, part.key, part.revision) for one in entries for n, part in one.parts.items()]
     if parts:
         await connection.execute(_ADD_PARTS, *(list(column) for column in zip(*parts, strict=True)))
