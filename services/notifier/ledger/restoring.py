@@ -143,7 +143,8 @@ def settled(entry: Entry, told: Told, fate: Fate, at: datetime) -> int:
     again = in_chat and not entry.deleted and bool(told.edits) and len(told.edits) > max(0, ended)
     if again:
         entry.operations.append(_following(entry, Operation.EDIT, told.edits[-1], at))
-    shown = entry.revision - 1 if again else entry.revision
+    refused = fate.edits[-1:] == [DeliveryState.FAILED]  # perhaps several: what it shows isn't the present text
+    shown = entry.revision - 1 if again or refused else entry.revision
     if fate.at is not None:
         entry.parts = _parts(entry.parts, fate, shown)
     _settle_deletion(entry, told, fate, at, in_chat=in_chat)

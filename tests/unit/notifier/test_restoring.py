@@ -210,6 +210,13 @@ def test_of_edits_without_receipts_the_last_text_is_made_again() -> None:
     assert entry.operations[-1].instruction_id == "i3"
 
 
+def test_after_a_refused_edit_the_chat_shows_an_earlier_text() -> None:
+    """So that a resend of a text posted half-way changes what is there of it too."""
+    entry, shown = restored([edit("new")], (POST, SENDING), (POST, UNKNOWN), (EDIT, FAILED), parts=[KEY])
+    assert (entry.post.state, entry.parts) == (UNKNOWN, {0: Part(KEY, 1)})
+    assert shown == entry.revision - 1
+
+
 def test_behind_a_post_in_doubt_its_edit_follows() -> None:
     entry, shown = restored([edit("new")], (POST, SENDING))
     assert waiting(entry) == ["post sending", "edit queued"]
