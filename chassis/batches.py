@@ -94,6 +94,9 @@ class Batches:
         self._share = Share(limit)
         self._prepared = False
         self._park_keys = park_keys
+        metrics.from_zero(
+            metrics.consumer_fenced, [consumer], [verdict.value for verdict in Verdict if verdict is not Verdict.GO]
+        )
         self._dead_letter_lane = dead_letter_lane
         self._fault_prefix = fault_prefix
         self.attempts = Attempts(consumer, database)

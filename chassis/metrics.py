@@ -6,6 +6,8 @@ Labels have few values each: no ids, names or texts of messages, channels, peopl
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import Any, Self
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
@@ -58,6 +60,14 @@ def _gauge(name: str, sentence: str, *labels: str) -> Gauge:
 
 def _histogram(name: str, sentence: str, *labels: str, buckets: tuple[float, ...] = FAST) -> Histogram:
     return _Histogram(f"okno_{name}", sentence, labels, registry=REGISTRY, buckets=buckets)
+
+
+def from_zero(metric: MetricWrapperBase, *values: Iterable[str]) -> None:
+    """Show the metric with these values of its labels, each with each, before anything is counted: Prometheus sees no
+    increase in what a series begins with.
+    """
+    for one in itertools.product(*values):
+        metric.labels(*one)
 
 
 # process

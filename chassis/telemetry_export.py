@@ -23,6 +23,7 @@ class CountingExporter(SpanExporter):
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
         self._sending = True
+        metrics.from_zero(metrics.spans_exported, ("sent", "failed", "dropped"))
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:

@@ -35,7 +35,9 @@ class DeliveryError(Model):
 class DeliveryChanged(RecordModel):
     """A delivery or one of its edits changed its state. `version` counts from 1; consumers drop `version <= seen`.
 
-    `message_keys` has a long reply's parts in order.
+    `message_keys` has a long reply's parts in order, without `unseen_parts` (numbers from 0), which a person confirmed
+    and whose keys nobody knows. `parts_left` is how many come behind the one in doubt; None: of a version that told
+    neither.
     """
 
     TYPE: ClassVar[str] = "okno.delivery.changed.v1"
@@ -49,6 +51,8 @@ class DeliveryChanged(RecordModel):
     attempts: int = 0
     ticket_id: str | None = None
     message_keys: tuple[MessageKey, ...] = ()
+    unseen_parts: tuple[int, ...] = ()
+    parts_left: int | None = None
     thread: str | None = None
     error: DeliveryError | None = None
     requested_at: AwareDatetime | None = None

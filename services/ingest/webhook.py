@@ -15,6 +15,12 @@ RETRY_AFTER_SECONDS = 1
 log = get_logger(__name__)
 
 
+def count_from_zero(platform: str, *reasons: str) -> None:
+    """What alerts are about is counted from 0: what Kafka takes and doesn't take, and refusals by their reasons."""
+    metrics.from_zero(metrics.webhook_requests, [platform], ("accepted", "unavailable"))
+    metrics.from_zero(metrics.webhook_signature_failures, [platform], reasons)
+
+
 def refuse(platform: str, status: int, reason: str, detail: str) -> Answer:
     """An answer to a request that isn't the platform's, logged and counted by its reason."""
     metrics.webhook_signature_failures.labels(platform, reason).inc()

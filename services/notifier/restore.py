@@ -9,6 +9,7 @@ since had no effect and gets none.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from aiokafka import TopicPartition
 
@@ -37,13 +38,15 @@ NOT_CARRIED = (
 )
 
 _KNOWN = f"""
-SELECT d.delivery_id, d.version, o.state FROM {forgotten.VERSIONS} d
+SELECT d.delivery_id, d.version, o.state,
+       ARRAY(SELECT p.part FROM parts p WHERE p.delivery_id = d.delivery_id AND p.message_key IS NULL) AS unseen
+  FROM {forgotten.VERSIONS} d
   LEFT JOIN operations o ON o.delivery_id = d.delivery_id AND o.kind = 'post'
  WHERE d.delivery_id = ANY($1::text[])"""  # noqa: S608 - put together from constants of the code
 _ACTIVE = "SELECT delivery_id FROM operations WHERE kind = 'post' AND state IN ('queued', 'sending')"
 _TO_COME = """
 SELECT state, count(*) AS posts FROM operations WHERE kind = 'post' AND state IN ('queued', 'sending') GROUP BY state"""
-_UNKNOWN_PLACES = "DELETE FROM parts WHERE delivery_id = ANY($1::text[])"
+_FORGET_PARTS = "DELETE FROM parts WHERE delivery_id = ANY($1::text[])"
 _ADD_PARTS = """
 INSERT INTO parts (delivery_id, part, message_key, revision)
 SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::int[])"""
@@ -54,8 +57,9 @@ UPDATE operations o
        sending_revision = n.shown, first_sent_at = least(o.first_sent_at, n.requested_at)
   FROM unnest($1::text[], $2::int[], $3::timestamptz[]) AS n (delivery_id, shown, requested_at)
  WHERE o.delivery_id = n.delivery_id AND o.kind = 'post' AND o.state = 'sending'"""
-_ATTEMPTS = """
-UPDATE operations o SET attempts = n.attempts FROM unnest($1::text[], $2::int[]) AS n (delivery_id, attempts)
+_PROGRESS = """
+UPDATE operations o SET attempts = n.attempts, parts_left = n.parts_left
+  FROM unnest($1::text[], $2::int[], $3::int[]) AS n (delivery_id, attempts, parts_left)
  WHERE o.delivery_id = n.delivery_id AND o.kind = 'post'"""
 
 
@@ -116,7 +120,7 @@ async def _fold_receipts(connection: Connection, log: LogReader, told: _Log, tel
         receipts = [one.data for one in filter(None, map(_decoded, raws)) if isinstance(one.data, DeliveryChanged)]
         new = {one.delivery_id for one in receipts} - told.fates.keys()
         rows = await connection.fetch(_KNOWN, list(new))
-        known = {row["delivery_id"]: Fate(row["version"], row["state"] and DeliveryState(row["state"])) for row in rows}
+        known = {row["delivery_id"]: _known(row) for row in rows}
         for receipt in receipts:
             fate = told.fates.get(receipt.delivery_id) or known.setdefault(receipt.delivery_id, Fate(0))
             if receipt.version > fate.version:
@@ -124,6 +128,11 @@ async def _fold_receipts(connection: Connection, log: LogReader, told: _Log, tel
                 told.fates[receipt.delivery_id] = fate
         read += len(raws)
         tell(f"notifier: {read} receipts read, {len(told.fates)} deliveries went on since")
+
+
+def _known(row: Any) -> Fate:
+    state = row["state"]
+    return Fate(row["version"], state and DeliveryState(state), frozenset(row["unseen"]))
 
 
 async def _read_instructions(
@@ -200,11 +209,16 @@ async def _write(connection: Connection, told: _Log, tell: Tell) -> Recovery:
 
 async def _store(connection: Connection, entries: Sequence[Entry], shown: dict[str, int]) -> None:
     await store.write(connection, entries)
-    await connection.execute(_UNKNOWN_PLACES, [one.delivery_id for one in entries])
+    await connection.execute(_FORGET_PARTS, [one.delivery_id for one in entries])
     parts = [(one.delivery_id, n, part.key, part.revision) for one in entries for n, part in one.parts.items()]
     if parts:
         await connection.execute(_ADD_PARTS, *(list(column) for column in zip(*parts, strict=True)))
-    await connection.execute(_ATTEMPTS, [one.delivery_id for one in entries], [one.post.attempts for one in entries])
+    await connection.execute(
+        _PROGRESS,
+        [one.delivery_id for one in entries],
+        [one.post.attempts for one in entries],
+        [one.post.parts_left for one in entries],
+    )
     doubtful = [one for one in entries if one.post.state is DeliveryState.SENDING]
     await connection.execute(
         _DOUBT,

@@ -8,24 +8,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 from chassis import metrics, telemetry
 from chassis.backoff import Backoff
 from chassis.clock import Clock
 from chassis.database import Database
-from chassis.error_text import describe
-from chassis.errors import Fate, fate_of
 from chassis.faults import fault_point
 from chassis.logs import bound, get_logger
 from contracts.chat_receipts_v1 import DeliveryError, DeliveryState, Operation
 from contracts.keys import MessageKey, Platform, message_id_of, message_key
-from services.notifier import shared_limits
+from services.notifier import copies, shared_limits
 from services.notifier.ledger import leases
 from services.notifier.ledger.instructions import UNSEEN
 from services.notifier.ledger.leases import Lease, LeaseLost, Settlement
@@ -49,6 +45,7 @@ from services.notifier.outcomes import (
     Unreadable,
 )
 from services.notifier.steps import Nothing, Post, Remove, Unseen, Update, Withdrawn, plan
+from services.notifier.writing import insist
 
 RETRIES = Backoff(first=1.0, factor=2.0, longest=300.0, patience=float("inf"))
 """Between tries of one call: the platform's troubles end, and agents' answers wait for that."""
@@ -67,13 +64,6 @@ METHODS: dict[tuple[Platform, str], str] = {
     (Platform.TELEGRAM, "delete"): "deleteMessage",
     (Platform.TELEGRAM, "read"): "none",
 }
-WRITE_SECONDS = 30.0
-"""For how long an outcome is written again while PostgreSQL is away. A lease may end meanwhile: its token tells."""
-WRITES = Backoff(first=0.1, factor=2.0, longest=1.0, patience=float("inf"))
-COPY_TRIES = 4
-COPY_PAUSE_SECONDS = 5.0
-"""A copy that only its sender knows of is removed before the process may end: tries, and the longest pause between."""
-T = TypeVar("T")
 CallOutcome = PostOutcome | ChangeOutcome | ReadOutcome
 
 log = get_logger("notifier")
@@ -107,6 +97,8 @@ class Worker:
         self._clock = clock
         self._settling = settling_seconds
         self._retries = retries
+        self._surplus = copies.Surplus(database=database, clock=clock, hold=self._hold, pause=self._pause)
+        metrics.from_zero(metrics.reply_to_chat, senders)
 
     async def carry_out(self, lease: Lease, leased_at: float, waited: float) -> None:
         """Make the lease's call. `leased_at` is the monotonic time before it was taken, `waited` the wait for room."""
@@ -183,6 +175,7 @@ class Worker:
         return contents
 
     async def _call(self, lease: Lease, sender: Sender, call: _Call, leased_at: float) -> None:
+        """The one call of the lease, and its settlement."""
         if self._clock.monotonic() - leased_at > self._settling:
             log.warning("lease_too_short", errand=call.errand)
             event = Event.DOUBTED if lease.doubtful else Event.POSTPONED
@@ -193,7 +186,7 @@ class Worker:
             await leases.mark_posting(self._database, lease, posting=posting)
         outcome, errand = await self._ask(lease, sender, call), call.errand
         if isinstance(outcome, Found):
-            left = await self._remove(sender, call.step.part, outcome.copies)
+            left = await copies.remove(sender, call.step.part, outcome.copies)
             if left is not None:  # it stays in doubt, and is read back again
                 outcome, errand = left, "delete"
         await fault_point("notifier.posted")
@@ -204,10 +197,10 @@ class Worker:
             return await self._settle(lease, settlement)
 
         try:
-            settled = await self._insist(write)
+            settled = await insist(write, self._clock)
         except LeaseLost:
             if isinstance(outcome, Posted | Found):
-                await self._remove_surplus(lease, sender, call.step.part, outcome.key)
+                await self._surplus.remove(lease, sender, call.step.part, outcome.key)
             return
         await fault_point("notifier.recorded")
         posted = settled and isinstance(outcome, Posted | Found)
@@ -244,9 +237,9 @@ class Worker:
                     return await sender.find(target, lease.since.timestamp())
                 return await sender.post(target, content)
             case Update(key=key, content=content):
-                return await sender.update(_now(lease, sender, key), content)
+                return await sender.update(_present(lease, sender, key), content)
             case Remove(key=key):
-                return await sender.remove(_now(lease, sender, key))
+                return await sender.remove(_present(lease, sender, key))
 
     def _settlement(self, lease: Lease, call: _Call, outcome: CallOutcome) -> Settlement:
         """What an outcome does to the ledger."""
@@ -306,75 +299,6 @@ class Worker:
             log.warning("lease_lost", outcome=settlement.event)
             raise
 
-    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write what the platform has answered, which is known nowhere else, in spite of transient errors."""
-        failures, until = 0, float("inf")
-        while True:
-            try:
-                return await write()
-            except Exception as error:
-                now = self._clock.monotonic()
-                failures += 1
-                if failures == 1:  # counted from here: a connection to a dead server takes its time to fail
-                    until = now + WRITE_SECONDS
-                    log.warning("outcome_not_written", error=describe(error))
-                if fate_of(error) is not Fate.TRANSIENT or now > until:
-                    raise
-            await asyncio.sleep(WRITES.pause(failures, 0.0) or WRITES.longest)
-
-    async def _remove_surplus(self, lease: Lease, sender: Sender, part: int, key: MessageKey) -> None:
-        """A post whose lease is lost: whoever has it now may have posted too. Or it is ours that is written, and only
-        the commit's acknowledgement got lost.
-        """
-        if lease.place.channel.platform is Platform.TELEGRAM:
-            return  # its new holder has called it unknown; a person sees it in the chat
-        failures = 0
-        while True:
-            copies, left = await self._insist(lambda: self._surplus(lease, sender, part, key))
-            left = left or await self._remove(sender, part, copies)
-            if left is None:
-                return
-            failures += 1
-            await self._insist(functools.partial(self._hold, lease, "delete", left))
-            if failures == COPY_TRIES:
-                log.error("copy_left", part=part, cause=left.error.code)
-                return
-            await asyncio.sleep(min(left.held_seconds or self._pause(lease, failures), COPY_PAUSE_SECONDS))
-
-    async def _surplus(
-        self, lease: Lease, sender: Sender, part: int, key: MessageKey
-    ) -> tuple[Sequence[MessageKey], Later | None]:
-        """What is to be removed, or what keeps us from seeing it."""
-        recorded = await leases.part_key(self._database, lease.entry.delivery_id, part)
-        if recorded is None:
-            await leases.ask_for_recheck(self._database, lease)
-            recorded = await leases.part_key(self._database, lease.entry.delivery_id, part)
-        if recorded is None:
-            return (), None  # its holder hasn't settled, and reads back
-        if not _same_message(recorded, key):
-            return (key,), None
-        found = await sender.find(
-            Target(lease.entry.delivery_id, part, lease.channel, lease.place), lease.since.timestamp()
-        )
-        if isinstance(found, Later):
-            return (), found
-        there = (found.key, *found.copies) if isinstance(found, Found) else ()
-        return [one for one in there if not _same_message(one, recorded)], None
-
-    async def _remove(self, sender: Sender, part: int, copies: Sequence[MessageKey]) -> Later | None:
-        """Remove copies. None: they are gone, or never will be."""
-        for copy in copies:
-            match await sender.remove(copy):
-                case Later() as later:
-                    return later
-                case Doubtful(error=error):
-                    return Later(error)
-                case Refused(error=error):
-                    log.error("copy_left", part=part, cause=error.code)
-                case Done():
-                    log.warning("copy_removed", part=part)
-        return None
-
 
 def _without_call(lease: Lease, contents: Sequence[Content]) -> Settlement | None:
     """What can be settled before the chat is compared with the text."""
@@ -389,12 +313,7 @@ def _without_call(lease: Lease, contents: Sequence[Content]) -> Settlement | Non
     return None
 
 
-def _same_message(one: MessageKey, other: MessageKey) -> bool:
-    """Under whichever name of its channel: it may have moved in between."""
-    return message_id_of(one) == message_id_of(other)
-
-
-def _now(lease: Lease, sender: Sender, key: MessageKey) -> MessageKey:
+def _present(lease: Lease, sender: Sender, key: MessageKey) -> MessageKey:
     """The message as it is named now: its channel may have moved since it was posted."""
     moved = lease.channel != lease.entry.channel_key and sender.keeps_messages
     return message_key(lease.channel, message_id_of(key)) if moved else key

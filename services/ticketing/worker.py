@@ -19,7 +19,7 @@ from chassis.telemetry import EVENT_ID, TICKET_ID, Span, exemplar, start_batch_s
 from contracts.chat_profiles_v1 import ChannelProfile, PersonProfile
 from contracts.chat_receipts_v1 import DeliveryChanged
 from contracts.codec import Envelope
-from contracts.keys import platform_of
+from contracts.keys import Platform, platform_of
 from contracts.ticket_commands_v1 import PlaceMessage, TicketCommand
 from contracts.topics import TOPICS, dead_topic
 from services.ticketing.domain.apply import apply_command
@@ -44,6 +44,7 @@ class Applier:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._placed: list[tuple[str, datetime, str | None]] = []
+        metrics.from_zero(metrics.webhook_to_ticket, Platform)
 
     async def __call__(self, records: Sequence[Record], connection: Connection) -> None:
         self._placed.clear()

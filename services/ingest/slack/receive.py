@@ -17,7 +17,7 @@ from services.ingest.asgi import Answer, Request
 from services.ingest.catch_up import CatchUp
 from services.ingest.parsed import clean
 from services.ingest.publish import Intake
-from services.ingest.webhook import NOT_JSON, accept, count, load_object, refuse
+from services.ingest.webhook import NOT_JSON, accept, count, count_from_zero, load_object, refuse
 
 MAX_AGE_SECONDS = 300
 CLOCK = "clock"
@@ -47,6 +47,7 @@ class SlackWebhook:
         self._ticks = ticks
         self._stale: tuple[int, float] | None = None
         """The first of the stale ones since the last that wasn't: its timestamp, and the tick at which it came."""
+        count_from_zero("slack", "signature_missing", "signature_stale", "signature_wrong")
 
     async def __call__(self, request: Request) -> Answer:
         return count("slack", await self._answer(request))

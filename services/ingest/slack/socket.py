@@ -37,6 +37,7 @@ class SocketMode:
         self._app_token = app_token
         self._web = AsyncWebClient(base_url=api_url, retry_handlers=[])
         self._client = self._new_client()
+        metrics.from_zero(metrics.webhook_requests, ["slack"], ["accepted", "unavailable"])
 
     def _new_client(self) -> SocketModeClient:
         client = SocketModeClient(app_token=self._app_token, web_client=self._web, trace_enabled=False)

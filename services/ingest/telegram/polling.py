@@ -30,6 +30,7 @@ class Polling:
         self._offset: int | None = None
         self._last_turn = time.monotonic()
         self._stopping = asyncio.Event()
+        metrics.from_zero(metrics.webhook_requests, ["telegram"], ["unavailable"])
 
     def last_turn_age(self) -> float:
         """Seconds since the loop last got an answer or gave one up."""

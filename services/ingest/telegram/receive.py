@@ -8,7 +8,7 @@ import hmac
 
 from services.ingest.asgi import Answer, Request
 from services.ingest.publish import Intake
-from services.ingest.webhook import NOT_JSON, accept, count, load_object, refuse
+from services.ingest.webhook import NOT_JSON, accept, count, count_from_zero, load_object, refuse
 
 
 class TelegramWebhook:
@@ -18,6 +18,7 @@ class TelegramWebhook:
         self._intake = intake
         self.path = f"/telegram/{bot_id}"
         self._secrets = [secret.encode() for secret in secret_tokens]
+        count_from_zero("telegram", "secret_missing", "secret_wrong")
 
     async def __call__(self, request: Request) -> Answer:
         return count("telegram", await self._answer(request))

@@ -91,6 +91,10 @@ class Entry:
     def message_keys(self) -> tuple[MessageKey, ...]:
         return tuple(part.key for _, part in sorted(self.parts.items()) if part.key is not None)
 
+    @property
+    def unseen_parts(self) -> tuple[int, ...]:
+        return tuple(number for number, part in sorted(self.parts.items()) if part.key is None)
+
     def move(
         self, operation: OperationEntry, event: Event, at: datetime, error: DeliveryError | None = None
     ) -> DeliveryState:
@@ -118,6 +122,8 @@ class Entry:
             attempts=operation.attempts,
             ticket_id=self.ticket_id,
             message_keys=self.message_keys,
+            unseen_parts=self.unseen_parts,
+            parts_left=operation.parts_left,
             thread=self.thread,
             error=operation.error,
             requested_at=self.requested_at,

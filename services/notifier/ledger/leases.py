@@ -279,6 +279,7 @@ async def settle(database: Database, lease: Lease, settlement: Settlement) -> bo
             await connection.execute(REMOVE_PART, entry.delivery_id, settlement.remove_part)
         if settlement.moved_to is not None:
             await aliases.learn(connection, {entry.channel_key: settlement.moved_to})
+        operation.parts_left = settlement.parts_left
         state = entry.move(operation, settlement.event, at, settlement.error)
         unsent = settlement.event in {Event.POSTPONED, Event.ABSENT}
         due_in = 0.0 if entry.withdrawn and unsent else settlement.due_in

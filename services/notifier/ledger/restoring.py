@@ -35,12 +35,13 @@ class Fate:
     version: int
     was: DeliveryState | None = None
     """The post's state in the ledger."""
+    unseen: frozenset[int] = frozenset()
+    """Numbers of the parts that a person confirmed unseen, at first those of the ledger."""
+    parts_left: int | None = None
     post: DeliveryState | None = None
     attempts: int = 0
     error: DeliveryError | None = None
     keys: tuple[MessageKey, ...] = ()
-    confirmed: int | None = None
-    """Behind how many messages with keys stands the one that a person confirmed unseen."""
     edits: list[DeliveryState] = field(default_factory=list)
     """How edits ended, in order."""
     deleted: DeliveryState | None = None
@@ -56,20 +57,24 @@ class Fate:
         self.version, self.at = receipt.version, receipt.at
         self.keys = receipt.message_keys
         state = receipt.state
+        confirmed = frozenset(receipt.unseen_parts) - self.unseen
         match receipt.operation:
             case Operation.POST:
                 before = self.post or self.was
-                unseen = follows and before is DeliveryState.UNKNOWN  # the platform ends no post that was given up
-                self.resends += before in _ENDED_BADLY and state is DeliveryState.QUEUED
-                if state is DeliveryState.SENT and (unseen or not self.keys):
-                    self.confirmed = len(self.keys)
+                if receipt.parts_left is None and state is DeliveryState.SENT:  # of a version that told no parts
+                    given_up = follows and before is DeliveryState.UNKNOWN  # the platform doesn't end such a post
+                    if given_up or not (self.keys or self.unseen):
+                        confirmed = frozenset({len(self.keys) + len(self.unseen)})
+                self.resends += before in _ENDED_BADLY and state is DeliveryState.QUEUED and not confirmed
                 self.post, self.attempts, self.error = state, receipt.attempts, receipt.error
+                self.parts_left = receipt.parts_left
             case Operation.EDIT if state not in ACTIVE:
                 self.edits.append(state)
             case Operation.DELETE if state not in ACTIVE:
                 self.deleted = state
             case _:
                 pass
+        self.unseen |= confirmed
 
 
 @dataclass(slots=True)
@@ -121,6 +126,8 @@ def settled(entry: Entry, told: Told, fate: Fate, at: datetime) -> int:
     entry.version, entry.changed = max(entry.version, fate.version), True
     if fate.post is not None:
         post.state, post.attempts, post.error = fate.post, max(post.attempts, fate.attempts), fate.error
+        # Where that isn't told there may be some, and a worker sees to it once the part in doubt is confirmed.
+        post.parts_left = int(post.state is DeliveryState.UNKNOWN) if fate.parts_left is None else fate.parts_left
         post.changed = True
     if post.state in _ENDED_BADLY and told.resends > fate.resends:
         post.state = DeliveryState.SENDING  # asked for once more, and nothing says what came of it
@@ -136,7 +143,8 @@ def settled(entry: Entry, told: Told, fate: Fate, at: datetime) -> int:
     again = in_chat and not entry.deleted and bool(told.edits) and len(told.edits) > max(0, ended)
     if again:
         entry.operations.append(_following(entry, Operation.EDIT, told.edits[-1], at))
-    shown = entry.revision - 1 if again else entry.revision
+    refused = fate.edits[-1:] == [DeliveryState.FAILED]  # perhaps several: what it shows isn't the present text
+    shown = entry.revision - 1 if again or refused else entry.revision
     if fate.at is not None:
         entry.parts = _parts(entry.parts, fate, shown)
     _settle_deletion(entry, told, fate, at, in_chat=in_chat)
@@ -145,9 +153,8 @@ def settled(entry: Entry, told: Told, fate: Fate, at: datetime) -> int:
 
 def _parts(known: Mapping[int, Part], fate: Fate, shown: int) -> dict[int, Part]:
     """Receipts name the messages with keys, in order; those without keep their numbers, so none is posted again."""
-    parts = {number: part for number, part in known.items() if part.key is None}
-    if fate.confirmed is not None:
-        parts[fate.confirmed + len(parts)] = Part(None, shown)
+    parts = {number: Part(None, shown) for number in fate.unseen}
+    parts |= {number: part for number, part in known.items() if part.key is None}
     free = (number for number in range(len(parts) + len(fate.keys)) if number not in parts)
     with_keys = {number: Part(key, shown) for number, key in zip(free, fate.keys, strict=False)}
     return parts | with_keys

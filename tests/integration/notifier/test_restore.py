@@ -213,6 +213,45 @@ async def test_how_posts_of_the_backup_ended_since_is_in_the_ledger_and_none_is_
     assert desk.slack_posts(places["leased"]) == ["leased", "more"]
 
 
+async def test_of_a_long_reply_confirmed_half_way_no_part_is_posted_again_and_none_is_left_out(
+    scene: Scene, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One was confirmed before the database was set back, of the other the rest is still to be posted."""
+    desk = scene.desk
+    dialogs = {"confirmed": desk.telegram_dialog(5), "unknown": desk.telegram_dialog(6)}
+    text = "\n\n".join(letter * 4000 for letter in "abc")
+    given = {name: desk.post(place, text) for name, place in dialogs.items()}
+    for chat in (5, 6):
+        desk.telegram.faults.add("sendMessage", "drop", count=1, chat_id=chat)
+    await desk.database.close()  # a database in use can't be copied
+    async with backups.copied(postgres, scene.dsn) as lost:
+        gone = scene.notifiers(lost)
+        gone.start()
+        await gone.publish(*given.values())
+        for post in given.values():
+            await scene.reaches(post, "post unknown")
+        await gone.publish(desk.about(ConfirmReply, given["confirmed"]))
+        await scene.reaches(given["confirmed"], "post sent")
+        stop(gone)
+        expected = await backups.rows(lost, SCHEMA, without=("buckets",), blind=BLIND)
+
+    await restore(scene, monkeypatch)
+    restored = await backups.rows(scene.dsn, SCHEMA, without=("buckets",), blind=BLIND)
+    assert backups.differences({"parts": restored["parts"]}, {"parts": expected["parts"]}) == []
+    assert backups.differences(posts_in(restored), posts_in(expected)) == []
+    back = scene.notifiers(scene.dsn)
+    back.start()
+    await back.publish(
+        desk.about(EditReply, given["confirmed"], text=text.upper()), desk.about(ConfirmReply, given["unknown"])
+    )
+    await scene.reaches(given["confirmed"], "edit failed")  # nobody knows which message the first part is
+    await scene.reaches(given["unknown"], "post sent")
+    stop(back)
+    assert {name: desk.telegram_posts(place) for name, place in dialogs.items()} == dict.fromkeys(
+        dialogs, text.split("\n\n")
+    )
+
+
 async def test_what_has_no_receipt_is_looked_for_in_slack_and_unknown_in_telegram(
     scene: Scene, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,6 +164,8 @@ def test_confirming_one_part_of_several_sends_the_rest() -> None:
     entry.post.parts_left = 2
     assert tell(entry, ConfirmReply) == ["post queued"]
     assert entry.parts[1].key is None
+    [receipt] = entry.receipts
+    assert (receipt.model.message_keys, receipt.model.unseen_parts) == ((KEY,), (1,))
 
 
 def test_the_same_reply_under_another_instruction_is_posted_once() -> None:

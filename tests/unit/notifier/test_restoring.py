@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -9,10 +10,19 @@ from typing import Any
 import pytest
 
 from contracts.chat_receipts_v1 import DeliveryChanged, DeliveryState, Operation
-from contracts.chat_replies_v1 import CancelReply, DeleteReply, EditReply, ReplyInstruction, ResendReply
+from contracts.chat_replies_v1 import (
+    CancelReply,
+    ConfirmReply,
+    DeleteReply,
+    EditReply,
+    ReplyInstruction,
+    ResendReply,
+)
 from contracts.keys import MessageKey
 from services.notifier.ledger.entry import Entry, Part
+from services.notifier.ledger.instructions import apply
 from services.notifier.ledger.restoring import Fate, Told, instructed, settled
+from services.notifier.ledger.states import Event
 from tests.unit.notifier.test_instructions import AT, CHANNEL, KEY, S, entry_in
 
 QUEUED, SENDING, SENT, UNKNOWN, FAILED = S.QUEUED, S.SENDING, S.SENT, S.UNKNOWN, S.FAILED
@@ -36,14 +46,14 @@ def restored(
     in_ledger: DeliveryState = QUEUED,
     parts: Sequence[MessageKey | None] = (),
 ) -> tuple[Entry, int]:
-    """The entry after it, and which of its texts the chat shows.
+    """The entry after it, and which of its texts the chat shows. The receipts are as of the version that told no parts.
 
     Message keys are those of the ledger's parts, and told from the first `sent` on, unless a person said that.
     """
     entry: Entry | None = entry_in(in_ledger)
     assert entry is not None
     entry.parts = {number: Part(key, 1) for number, key in enumerate(parts)}
-    told, fate, was = Told(), Fate(entry.version, in_ledger), in_ledger
+    told, fate, was = Told(), Fate(entry.version, in_ledger, frozenset(entry.unseen_parts)), in_ledger
     keys = entry.message_keys
     for one in given:
         entry = instructed(entry, told, one, partition=3, traceparent=None, at=AT)
@@ -103,6 +113,76 @@ def test_confirmed_parts_of_the_ledger_stay_at_their_numbers() -> None:
     assert [entry.parts[number].key for number in (0, 1)] == [None, KEY]
 
 
+class Life:
+    """A reply of three messages, with the receipts that its ledger made."""
+
+    def __init__(self) -> None:
+        self.entry = entry_in(QUEUED)
+        self.entry.version = 0
+
+    def lose(self, part: int) -> None:
+        self._lease()
+        self._ends(part, Event.LOST)
+
+    def post(self, part: int) -> None:
+        self._lease()
+        self.entry.parts[part] = Part(MessageKey(f"{CHANNEL}:{part}"), 1)
+        self._ends(part, Event.PART_DONE if part < 2 else Event.COMPLETED)
+
+    def decide(self, model: type[ReplyInstruction]) -> None:
+        apply(self.entry, instruction(model), None, AT)
+
+    def _lease(self) -> None:
+        self.entry.move(self.entry.post, Event.LEASED, AT)
+
+    def _ends(self, part: int, event: Event) -> None:
+        self.entry.post.parts_left = 2 - part
+        self.entry.move(self.entry.post, event, AT)
+
+    def restored(self, given: Sequence[ReplyInstruction] = ()) -> Entry:
+        entry: Entry | None = entry_in(QUEUED)
+        told, fate = Told(), Fate(0)
+        for one in given:
+            entry = instructed(entry, told, one, partition=3, traceparent=None, at=AT)
+        assert entry is not None
+        for receipt in self.entry.receipts:
+            fate.fold(receipt.model)
+        settled(entry, told, fate, LATER)
+        return entry
+
+
+@pytest.mark.parametrize("decisions", list(itertools.product((None, ConfirmReply, ResendReply), repeat=3)))
+def test_parts_are_as_the_ledger_had_them_whatever_people_decided_half_way(
+    decisions: tuple[type[ReplyInstruction] | None, ...],
+) -> None:
+    life = Life()
+    for part, decision in enumerate(decisions):
+        if decision is not None:
+            life.lose(part)
+            before, after = life.entry, life.restored()
+            assert (after.post.state, after.post.parts_left, after.parts) == (UNKNOWN, 2 - part, before.parts)
+            life.decide(decision)
+        if decision is not ConfirmReply:
+            life.post(part)
+    restored = life.restored()
+    assert (restored.post.state, restored.parts) == (SENT, life.entry.parts)
+
+
+def test_a_confirmation_is_not_taken_for_the_resend_that_is_asked_for_later() -> None:
+    life = Life()
+    life.lose(0)
+    life.decide(ConfirmReply)
+    life.lose(1)
+    assert life.restored([instruction(ConfirmReply)]).post.state is UNKNOWN
+    asked = life.restored([instruction(ConfirmReply), instruction(ResendReply)])
+    assert (asked.post.state, asked.parts) == (SENDING, {0: Part(None, 1)})
+
+
+def test_where_receipts_tell_no_parts_there_may_be_some_behind_the_one_in_doubt() -> None:
+    entry, _ = restored([], (POST, SENDING), (POST, UNKNOWN))
+    assert entry.post.parts_left == 1
+
+
 def test_a_post_that_was_deleted_since_has_no_parts() -> None:
     entry, fate = entry_in(QUEUED), Fate(1)
     for version, operation, keys in ((2, POST, (KEY,)), (3, DELETE, ())):
@@ -128,6 +208,13 @@ def test_of_edits_without_receipts_the_last_text_is_made_again() -> None:
     assert (entry.text, waiting(entry)) == ("newest", ["edit queued"])
     assert shown == entry.parts[0].revision == entry.revision - 1
     assert entry.operations[-1].instruction_id == "i3"
+
+
+def test_after_a_refused_edit_the_chat_shows_an_earlier_text() -> None:
+    """So that a resend of a text posted half-way changes what is there of it too."""
+    entry, shown = restored([edit("new")], (POST, SENDING), (POST, UNKNOWN), (EDIT, FAILED), parts=[KEY])
+    assert (entry.post.state, entry.parts) == (UNKNOWN, {0: Part(KEY, 1)})
+    assert shown == entry.revision - 1
 
 
 def test_behind_a_post_in_doubt_its_edit_follows() -> None:
