@@ -15,6 +15,7 @@ from chassis.database import Connection
 TAKEN_SECONDS = 60
 ATTEMPTS = 8
 LONGEST_PAUSE_SECONDS = 900
+"""The alert of an unread gap looks back over several of them."""
 
 ADD = """
 INSERT INTO jobs (job_id, kind, payload, traceparent)

@@ -203,8 +203,8 @@ class JobLoop:
         tried_on = job.kind in wishes.NOT_GIVEN_UP and not refused
         given_up = seconds is None and job.attempts >= jobs.ATTEMPTS and not tried_on
         final = isinstance(error, Gone | TelegramRefused) or given_up
-        if seconds is None and job.kind in wishes.OF_A_GAP and job.attempts == jobs.ATTEMPTS:
-            metrics.gaps.labels("slack", "unreadable").inc()  # once: it is tried on, but somebody has to look
+        if seconds is None and job.kind in wishes.OF_A_GAP and job.attempts >= jobs.ATTEMPTS:
+            metrics.gaps.labels("slack", "unreadable").inc()  # each time: the alert lasts for as long as it is unread
         if seconds is None:
             log.warning("job failed", kind=job.kind, attempts=job.attempts, given_up=final, error=describe(error))
         async with self._database.transaction() as connection:
