@@ -3,7 +3,7 @@
 A taken job's due time lies `TAKEN` ahead, so that a worker that dies or stops leaves it to another.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,10 @@ WHERE job_id IN (SELECT job_id FROM jobs WHERE due_at <= now() ORDER BY due_at L
 RETURNING job_id, kind, payload, attempts, traceparent
 """
 DONE = "DELETE FROM jobs WHERE job_id = $1"
-POSTPONE = "UPDATE jobs SET due_at = now() + make_interval(secs => $2), attempts = attempts - $3 WHERE job_id = $1"
+POSTPONE = """
+UPDATE jobs SET due_at = now() + make_interval(secs => $2), attempts = attempts - $3, payload = payload || $4::jsonb
+WHERE job_id = $1
+"""
 GO_ON = "UPDATE jobs SET due_at = now(), attempts = 0, payload = $2::jsonb WHERE job_id = $1"
 FRESH = """
 SELECT key FROM profiles WHERE key = ANY($1::text[]) AND fetched_at > now() - make_interval(hours => $2)
@@ -39,6 +42,8 @@ ON CONFLICT (key) DO UPDATE SET digest = EXCLUDED.digest, fetched_at = now(), er
 WHERE p.erased_at IS NULL OR p.erased_at < $3
 RETURNING (SELECT old.digest FROM profiles old WHERE old.key = $1) IS DISTINCT FROM $2
 """
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +78,15 @@ async def done(connection: Connection, job: Job) -> None:
     await connection.execute(DONE, job.job_id)
 
 
-async def postpone(connection: Connection, job: Job, seconds: float | None = None) -> None:
-    """Try again later: after `seconds`, and the attempt doesn't count, or after a pause that doubles with each."""
+async def postpone(
+    connection: Connection, job: Job, seconds: float | None = None, noted: Mapping[str, Any] = _NOTHING
+) -> None:
+    """Try again later: after `seconds`, and the attempt doesn't count, or after a pause that doubles with each.
+
+    `noted` goes into the payload; the rest of it stays as another worker may have left it.
+    """
     pause = seconds if seconds is not None else min(2.0 ** min(job.attempts, 16), LONGEST_PAUSE_SECONDS)
-    await connection.execute(POSTPONE, job.job_id, pause, int(seconds is not None))
+    await connection.execute(POSTPONE, job.job_id, pause, int(seconds is not None), orjson.dumps(noted).decode())
 
 
 async def go_on(connection: Connection, job: Job) -> None:

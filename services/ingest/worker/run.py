@@ -73,7 +73,7 @@ class Noting:
 
 class JobLoop:
     """Runs due jobs, a few at once. One that fails `ATTEMPTS` times is given up, as without a platform's token, but:
-    the beginning of a thread is tried on until we are `Refused` it, and the reading of history in any case.
+    the beginning of a thread only when we are `Refused` it as often in a row, and the reading of history never.
     """
 
     def __init__(
@@ -199,9 +199,9 @@ class JobLoop:
 
     async def _failed(self, job: Job, error: Exception) -> None:
         seconds = error.seconds if isinstance(error, Later) else None
-        refused = job.kind == wishes.THREAD and isinstance(error, Refused)
-        tried_on = job.kind in wishes.NOT_GIVEN_UP and not refused
-        given_up = seconds is None and job.attempts >= jobs.ATTEMPTS and not tried_on
+        refusals = job.payload.get("refusals", 0) + 1 if isinstance(error, Refused) else 0
+        tries = refusals if job.kind == wishes.THREAD else job.attempts
+        given_up = seconds is None and tries >= jobs.ATTEMPTS and job.kind not in wishes.OF_A_GAP
         final = isinstance(error, Gone | TelegramRefused) or given_up
         if seconds is None and job.kind in wishes.OF_A_GAP and job.attempts >= jobs.ATTEMPTS:
             metrics.gaps.labels("slack", "unreadable").inc()  # each time: the alert lasts for as long as it is unread
@@ -211,7 +211,8 @@ class JobLoop:
             if final:
                 await jobs.done(connection, job)
             else:
-                await jobs.postpone(connection, job, seconds)
+                noted = {"refusals": refusals} if job.kind == wishes.THREAD and seconds is None else {}
+                await jobs.postpone(connection, job, seconds, noted)
 
 
 async def _publish_profile(connection: Connection, profile: PersonProfile | ChannelProfile) -> None:

@@ -29,4 +29,4 @@ async def read(slack: SlackReads, job: Job) -> tuple[list[MessagePosted], Job | 
 
 
 def _at(job: Job, cursor: str | None) -> Job:
-    return replace(job, payload={**job.payload, "cursor": cursor})
+    return replace(job, payload={**job.payload, "cursor": cursor, "refusals": 0})

@@ -88,6 +88,18 @@ async def test_a_thread_that_we_are_refused_is_given_up(worker: Worker) -> None:
     assert await worker.waiting() == 0
 
 
+async def test_only_refusals_in_a_row_give_a_thread_up(worker: Worker) -> None:
+    """However often anything else failed before; Slack's limit says nothing about what we may read."""
+    refused, away, limit = Refused("missing_scope"), Later("HTTP 503"), Later("rate limited", 30)
+    most = [refused] * (jobs.ATTEMPTS - 1)
+    await worker.asked()
+    await worker.turns(*[away] * (jobs.ATTEMPTS + 2), *most, away, *most)
+    await worker.turns(Page([says(1000)], "2"), *most, limit)
+    assert (await worker.waiting(), await worker.published()) == (1, ["at 1000"])
+    await worker.turns(refused)
+    assert (await worker.waiting(), set(worker.slack.cursors)) == (0, {None, "2"})
+
+
 async def test_without_a_token_a_thread_is_given_up(worker: Worker) -> None:
     await worker.asked()
     worker.loop = JobLoop(worker.database, None, None)
