@@ -85,13 +85,24 @@ async def postpone(
 
     `noted` goes into the payload; the rest of it stays as another worker may have left it.
     """
-    pause = seconds if seconds is not None else min(2.0 ** min(job.attempts, 16), LONGEST_PAUSE_SECONDS)
+    pause = seconds if seconds is not None else _pause(job.attempts)
     await connection.execute(POSTPONE, job.job_id, pause, int(seconds is not None), orjson.dumps(noted).decode())
+
+
+async def begin_anew(connection: Connection, job: Job, forgotten: int) -> None:
+    """The platform doesn't know how far the job was. `forgotten`: how often by now; the pauses double with it, as the
+    steps that succeed in between take the job no further.
+    """
+    await postpone(connection, job, _pause(forgotten), {"cursor": None, "forgotten": forgotten, "refusals": 0})
 
 
 async def go_on(connection: Connection, job: Job) -> None:
     """A step of the job is done, and there are more: due at once. Its payload says where."""
     await connection.execute(GO_ON, job.job_id, orjson.dumps(job.payload).decode())
+
+
+def _pause(times: int) -> float:
+    return min(2.0 ** min(times, 16), LONGEST_PAUSE_SECONDS)
 
 
 async def fresh(connection: Connection, keys: Iterable[str], hours: int) -> set[str]:

@@ -24,7 +24,7 @@ from services.ingest.telegram.calls import TelegramCalls, TelegramRefused
 from services.ingest.worker import heard, jobs, known, threads, wishes
 from services.ingest.worker.backfill import Backfill
 from services.ingest.worker.jobs import Job
-from services.ingest.worker.slack_reads import Gone, Later, Refused, SlackReads
+from services.ingest.worker.slack_reads import Gone, Later, Refused, SlackReads, StaleCursor
 
 SOURCE = "okno/ingest-worker"
 FRESH_HOURS = 24
@@ -165,7 +165,8 @@ class JobLoop:
                 return
             found, further = await self._fetch(job)
         except Exception as error:  # noqa: BLE001  an answer can break a parser too; `_failed` logs and counts it
-            await self._failed(job, error)
+            of_thread = isinstance(error, StaleCursor) and job.kind == wishes.THREAD
+            await (self._begin_anew(job) if of_thread else self._failed(job, error))
             return
         async with self._database.transaction() as connection:
             for record in found:
@@ -196,6 +197,12 @@ class JobLoop:
         if job.kind == wishes.CHANNEL:
             return [await self._slack.channel(job.payload["key"])], None
         return await threads.read(self._slack, job)
+
+    async def _begin_anew(self, job: Job) -> None:
+        forgotten = job.payload.get("forgotten", 0) + 1
+        log.warning("Slack forgot a cursor", kind=job.kind, forgotten=forgotten)
+        async with self._database.transaction() as connection:
+            await jobs.begin_anew(connection, job, forgotten)
 
     async def _failed(self, job: Job, error: Exception) -> None:
         seconds = error.seconds if isinstance(error, Later) else None
