@@ -107,7 +107,7 @@ transport_connected = _gauge(
 profiles_published = _counter("profiles_published_total", "Profiles of people and channels published.", "platform")
 gaps = _counter(
     "gaps_total",
-    "Times a platform was not heard for longer than it may send again, by what was done.",
+    "Times a platform was not heard for longer than it may send again, by what was done; `unreadable` at each try.",
     "platform",
     "outcome",
 )

@@ -61,12 +61,29 @@ def _quoted(share: Json) -> str:
 
 
 def _shown_by_bot(message: Json) -> list[str]:
-    """Slack's clients show blocks first, and attachments below them; a bot has either as a rule."""
+    """Slack's clients show blocks first, and attachments below them. The same words are said once."""
     own = [one for one in message.get("attachments") or () if not one.get("is_share") and _PREVIEW.isdisjoint(one)]
-    told = [
-        plain_text(one.get("text") or "") or _of_blocks(one) or plain_text(one.get("fallback") or "") for one in own
-    ]
-    return [text for text in told if text] or list(filter(None, [_of_blocks(message)]))
+    return list(dict.fromkeys(filter(None, (_of_blocks(message), *map(_of_attachment, own)))))
+
+
+def _of_attachment(one: Json) -> str:
+    """From top to bottom. Where it is built of blocks, its other fields may repeat them; `fallback` is for clients that
+    can show nothing of it.
+    """
+    fields = (
+        ": ".join(filter(None, (_plain(field.get("title")), _plain(field.get("value")))))
+        for field in one.get("fields") or ()
+    )
+    told = (*(_plain(one.get(name)) for name in ("pretext", "title", "text")), *fields)
+    lines = "\n".join(filter(None, told)).splitlines()
+    said = frozenset(lines)
+    lines += [line for line in _of_blocks(one).splitlines() if line not in said]
+    return "\n".join(lines) or _plain(one.get("fallback"))
+
+
+def _plain(value: object) -> str:
+    """A field's value may be a number."""
+    return "" if value is None else plain_text(str(value))
 
 
 def _of_blocks(holder: Json) -> str:
@@ -76,6 +93,10 @@ def _of_blocks(holder: Json) -> str:
             lines.append("".join(_rich(block)).strip("\n"))
         elif block.get("type") in ("section", "header"):
             lines += [_of_object(one) for one in (block.get("text"), *(block.get("fields") or ())) if one]
+        elif block.get("type") == "context":
+            lines += [_of_object(one) for one in block.get("elements") or () if one.get("text")]
+        elif block.get("type") == "markdown":
+            lines.append(block.get("text") or "")
     return "\n".join(line for line in lines if line)
 
 

@@ -109,9 +109,13 @@ class Backfill:
                 await self._thread(job, reading, thread)
             elif not await self._published(job, reading):
                 await (self._end(job, reading) if thread is None else self._thread(job, reading, thread))
-        except StaleCursor:  # Slack has forgotten where we were: read from the newest message again
+        except StaleCursor:  # read from the newest message again
+            forgotten = job.payload.get("forgotten", 0) + 1
+            log.warning("Slack forgot a cursor", channel=reading.channel.key, forgotten=forgotten)
+            if forgotten >= jobs.ATTEMPTS:
+                metrics.gaps.labels("slack", "unreadable").inc()
             async with self._database.transaction() as connection:
-                await jobs.go_on(connection, job)
+                await jobs.begin_anew(connection, job, forgotten)
                 if await readings.advance(connection, reading, Stage.HISTORY, lowest=reading.lowest):
                     await readings.end_threads(connection, reading)
         except Gone as error:

@@ -3,7 +3,7 @@
 A taken job's due time lies `TAKEN` ahead, so that a worker that dies or stops leaves it to another.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from chassis.database import Connection
 TAKEN_SECONDS = 60
 ATTEMPTS = 8
 LONGEST_PAUSE_SECONDS = 900
+"""The alert of an unread gap looks back over several of them."""
 
 ADD = """
 INSERT INTO jobs (job_id, kind, payload, traceparent)
@@ -27,7 +28,10 @@ WHERE job_id IN (SELECT job_id FROM jobs WHERE due_at <= now() ORDER BY due_at L
 RETURNING job_id, kind, payload, attempts, traceparent
 """
 DONE = "DELETE FROM jobs WHERE job_id = $1"
-POSTPONE = "UPDATE jobs SET due_at = now() + make_interval(secs => $2), attempts = attempts - $3 WHERE job_id = $1"
+POSTPONE = """
+UPDATE jobs SET due_at = now() + make_interval(secs => $2), attempts = attempts - $3, payload = payload || $4::jsonb
+WHERE job_id = $1
+"""
 GO_ON = "UPDATE jobs SET due_at = now(), attempts = 0, payload = $2::jsonb WHERE job_id = $1"
 FRESH = """
 SELECT key FROM profiles WHERE key = ANY($1::text[]) AND fetched_at > now() - make_interval(hours => $2)
@@ -38,6 +42,8 @@ ON CONFLICT (key) DO UPDATE SET digest = EXCLUDED.digest, fetched_at = now(), er
 WHERE p.erased_at IS NULL OR p.erased_at < $3
 RETURNING (SELECT old.digest FROM profiles old WHERE old.key = $1) IS DISTINCT FROM $2
 """
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +78,31 @@ async def done(connection: Connection, job: Job) -> None:
     await connection.execute(DONE, job.job_id)
 
 
-async def postpone(connection: Connection, job: Job, seconds: float | None = None) -> None:
-    """Try again later: after `seconds`, and the attempt doesn't count, or after a pause that doubles with each."""
-    pause = seconds if seconds is not None else min(2.0 ** min(job.attempts, 16), LONGEST_PAUSE_SECONDS)
-    await connection.execute(POSTPONE, job.job_id, pause, int(seconds is not None))
+async def postpone(
+    connection: Connection, job: Job, seconds: float | None = None, noted: Mapping[str, Any] = _NOTHING
+) -> None:
+    """Try again later: after `seconds`, and the attempt doesn't count, or after a pause that doubles with each.
+
+    `noted` goes into the payload; the rest of it stays as another worker may have left it.
+    """
+    pause = seconds if seconds is not None else _pause(job.attempts)
+    await connection.execute(POSTPONE, job.job_id, pause, int(seconds is not None), orjson.dumps(noted).decode())
+
+
+async def begin_anew(connection: Connection, job: Job, forgotten: int) -> None:
+    """The platform doesn't know how far the job was. `forgotten`: how often by now; the pauses double with it, as the
+    steps that succeed in between take the job no further.
+    """
+    await postpone(connection, job, _pause(forgotten), {"cursor": None, "forgotten": forgotten, "refusals": 0})
 
 
 async def go_on(connection: Connection, job: Job) -> None:
     """A step of the job is done, and there are more: due at once. Its payload says where."""
     await connection.execute(GO_ON, job.job_id, orjson.dumps(job.payload).decode())
+
+
+def _pause(times: int) -> float:
+    return min(2.0 ** min(times, 16), LONGEST_PAUSE_SECONDS)
 
 
 async def fresh(connection: Connection, keys: Iterable[str], hours: int) -> set[str]:

@@ -25,7 +25,7 @@ from services.ingest.telegram.calls import TelegramCalls, TelegramRefused
 from services.ingest.worker import heard, jobs, known, threads, wishes
 from services.ingest.worker.backfill import Backfill
 from services.ingest.worker.jobs import Job
-from services.ingest.worker.slack_reads import Gone, Later, Refused, SlackReads
+from services.ingest.worker.slack_reads import Gone, Later, Refused, SlackReads, StaleCursor
 
 SOURCE = "okno/ingest-worker"
 FRESH_HOURS = 24
@@ -74,7 +74,7 @@ class Noting:
 
 class JobLoop:
     """Runs due jobs, a few at once. One that fails `ATTEMPTS` times is given up, as without a platform's token, but:
-    the beginning of a thread is tried on until we are `Refused` it, and the reading of history in any case.
+    the beginning of a thread only when we are `Refused` it as often in a row, and the reading of history never.
     """
 
     def __init__(
@@ -167,7 +167,8 @@ class JobLoop:
                 return
             found, further = await self._fetch(job)
         except Exception as error:  # noqa: BLE001  an answer can break a parser too; `_failed` logs and counts it
-            await self._failed(job, error)
+            of_thread = isinstance(error, StaleCursor) and job.kind == wishes.THREAD
+            await (self._begin_anew(job) if of_thread else self._failed(job, error))
             return
         async with self._database.transaction() as connection:
             for record in found:
@@ -199,21 +200,28 @@ class JobLoop:
             return [await self._slack.channel(job.payload["key"])], None
         return await threads.read(self._slack, job)
 
+    async def _begin_anew(self, job: Job) -> None:
+        forgotten = job.payload.get("forgotten", 0) + 1
+        log.warning("Slack forgot a cursor", kind=job.kind, forgotten=forgotten)
+        async with self._database.transaction() as connection:
+            await jobs.begin_anew(connection, job, forgotten)
+
     async def _failed(self, job: Job, error: Exception) -> None:
         seconds = error.seconds if isinstance(error, Later) else None
-        refused = job.kind == wishes.THREAD and isinstance(error, Refused)
-        tried_on = job.kind in wishes.NOT_GIVEN_UP and not refused
-        given_up = seconds is None and job.attempts >= jobs.ATTEMPTS and not tried_on
+        refusals = job.payload.get("refusals", 0) + 1 if isinstance(error, Refused) else 0
+        tries = refusals if job.kind == wishes.THREAD else job.attempts
+        given_up = seconds is None and tries >= jobs.ATTEMPTS and job.kind not in wishes.OF_A_GAP
         final = isinstance(error, Gone | TelegramRefused) or given_up
-        if seconds is None and job.kind in wishes.OF_A_GAP and job.attempts == jobs.ATTEMPTS:
-            metrics.gaps.labels("slack", "unreadable").inc()  # once: it is tried on, but somebody has to look
+        if seconds is None and job.kind in wishes.OF_A_GAP and job.attempts >= jobs.ATTEMPTS:
+            metrics.gaps.labels("slack", "unreadable").inc()  # each time: the alert lasts for as long as it is unread
         if seconds is None:
             log.warning("job failed", kind=job.kind, attempts=job.attempts, given_up=final, error=describe(error))
         async with self._database.transaction() as connection:
             if final:
                 await jobs.done(connection, job)
             else:
-                await jobs.postpone(connection, job, seconds)
+                noted = {"refusals": refusals} if job.kind == wishes.THREAD and seconds is None else {}
+                await jobs.postpone(connection, job, seconds, noted)
 
 
 async def _publish_profile(connection: Connection, profile: PersonProfile | ChannelProfile) -> None:

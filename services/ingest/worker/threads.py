@@ -11,22 +11,19 @@ from contracts.chat import Channel
 from contracts.chat_events_v1 import MessagePosted
 from services.ingest.worker import history
 from services.ingest.worker.jobs import Job
-from services.ingest.worker.slack_reads import SlackReads, StaleCursor
+from services.ingest.worker.slack_reads import SlackReads
 
 
 async def read(slack: SlackReads, job: Job) -> tuple[list[MessagePosted], Job | None]:
     """The root and replies of the job's page that are older than its time, oldest first, as backfilled events with the
-    ids they always have; and the job as it goes on, or None after the last page.
+    ids they always have; and the job as it goes on, or None after the last page. Raises what Slack answers otherwise.
     """
     channel, before = Channel.model_validate(job.payload["channel"]), datetime.fromisoformat(job.payload["before"])
-    try:
-        page = await slack.replies(channel, job.payload["thread"], job.payload.get("cursor"))
-    except StaleCursor:
-        return [], _at(job, None)
+    page = await slack.replies(channel, job.payload["thread"], job.payload.get("cursor"))
     shown = history.readable(page.messages, await slack.envelope(channel), channel, datetime.now(UTC))
     posts = [event for one in shown for event in one.events if isinstance(event, MessagePosted)]
     return [post for post in posts if post.occurred_at < before], _at(job, page.cursor) if page.cursor else None
 
 
-def _at(job: Job, cursor: str | None) -> Job:
-    return replace(job, payload={**job.payload, "cursor": cursor})
+def _at(job: Job, cursor: str) -> Job:
+    return replace(job, payload={**job.payload, "cursor": cursor, "refusals": 0})

@@ -17,10 +17,7 @@ GAP = "gap"
 HISTORY = "slack_history"
 ANSWER_BUTTON = "telegram_answer_button"
 OF_A_GAP = frozenset({GAP, HISTORY})
-NOT_GIVEN_UP = OF_A_GAP | {THREAD}
-"""Tried for as long as jobs are kept: nobody asks for them again, as the next message does for a name. A thread that we
-are refused is given up all the same.
-"""
+"""Tried for as long as it takes: nobody asks for them again, as the next message does for a name."""
 
 
 def author_of(event: ChatEvent) -> Author | None:

@@ -72,6 +72,7 @@ class Worker:
 
     async def steps(self) -> None:
         """One step of the channel's job."""
+        await self.database.pool.execute("UPDATE jobs SET due_at = now()")
         async with self.database.transaction() as connection:
             (job,) = await jobs.take(connection, 1)
         await self.backfill.step(job)
@@ -271,6 +272,23 @@ async def test_a_cursor_that_slack_has_forgotten_begins_the_pages_anew(worker: W
     for _ in range(3):
         await worker.steps()
     assert worker.slack.cursors == [None, "old", None]
+
+
+async def test_pages_whose_cursor_slack_forgets_each_time_are_read_ever_more_seldom_and_counted(worker: Worker) -> None:
+    """Though the first page can be read in between."""
+
+    def unreadable() -> float:
+        return metrics.REGISTRY.get_sample_value("okno_gaps_total", {"platform": "slack", "outcome": "unreadable"}) or 0
+
+    before = unreadable()
+    await worker.asked(since=NOW - 30 * MINUTE)
+    for _ in range(jobs.ATTEMPTS):
+        assert unreadable() == before
+        worker.slack.pages = [Page([message(1)], "old"), StaleCursor("x")]
+        await worker.steps()
+        await worker.steps()
+    assert unreadable() == before + 1
+    assert await worker.database.pool.fetchval("SELECT due_at - now() FROM jobs") > 2 * MINUTE
 
 
 async def test_one_odd_message_hides_no_other(worker: Worker) -> None:

@@ -88,6 +88,18 @@ async def test_a_thread_that_we_are_refused_is_given_up(worker: Worker) -> None:
     assert await worker.waiting() == 0
 
 
+async def test_only_refusals_in_a_row_give_a_thread_up(worker: Worker) -> None:
+    """However often anything else failed before; Slack's limit says nothing about what we may read."""
+    refused, away, limit = Refused("missing_scope"), Later("HTTP 503"), Later("rate limited", 30)
+    most = [refused] * (jobs.ATTEMPTS - 1)
+    await worker.asked()
+    await worker.turns(*[away] * (jobs.ATTEMPTS + 2), *most, away, *most)
+    await worker.turns(Page([says(1000)], "2"), *most, StaleCursor("x"), *most, limit)
+    assert (await worker.waiting(), await worker.published()) == (1, ["at 1000"])
+    await worker.turns(refused)
+    assert (await worker.waiting(), set(worker.slack.cursors)) == (0, {None, "2"})
+
+
 async def test_without_a_token_a_thread_is_given_up(worker: Worker) -> None:
     await worker.asked()
     worker.loop = JobLoop(worker.database, None, None)
@@ -98,23 +110,30 @@ async def test_without_a_token_a_thread_is_given_up(worker: Worker) -> None:
     assert await worker.waiting() == 0
 
 
-async def test_a_gap_that_can_not_be_read_is_counted_once_and_tried_on(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [Refused("missing_scope"), StaleCursor("users.conversations")])
+async def test_a_gap_that_can_not_be_read_is_tried_on_and_counted_each_time(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
+    """From the eighth time on; also by a worker that was started later."""
+
     def unreadable() -> float:
         return REGISTRY.get_sample_value("okno_gaps_total", {"platform": "slack", "outcome": "unreadable"}) or 0.0
 
     async def refused(_: jobs.Job) -> None:
-        raise Refused("missing_scope")
+        raise error
 
     before = unreadable()
-    monkeypatch.setattr(worker.loop, "_read_history", refused)
+    monkeypatch.setattr(JobLoop, "_read_history", lambda _, job: refused(job))
     async with worker.database.transaction() as connection:
         await jobs.add(connection, [jobs.Job("g", wishes.GAP, {})])
-    for _ in range(jobs.ATTEMPTS + 2):
+    counted = []
+    for attempt in range(jobs.ATTEMPTS + 2):
+        if attempt == jobs.ATTEMPTS:
+            worker.loop = JobLoop(worker.database, cast("SlackReads", worker.slack), None)
         await worker.database.pool.execute("UPDATE jobs SET due_at = now()")
         assert await worker.loop._turn()
-    assert (unreadable() - before, await worker.waiting()) == (1, 1)
+        counted.append(unreadable() - before)
+    assert (counted[-4:], await worker.waiting()) == ([0, 1, 2, 3], 1)
 
 
 async def test_after_a_limit_the_page_that_was_next_is_read(worker: Worker) -> None:
@@ -158,6 +177,19 @@ async def test_a_cursor_that_slack_has_forgotten_begins_the_thread_anew(worker: 
     await worker.asked()
     await worker.turns(Page([says(1000)], "2"), StaleCursor("conversations.replies"), Page([says(1000)], None))
     assert (worker.slack.cursors, await worker.waiting()) == ([None, "2", None], 0)
+
+
+async def test_a_cursor_that_slack_forgets_each_time_is_asked_for_ever_more_seldom(worker: Worker) -> None:
+    """Though the first page can be read in between; a refused step lies a pause ahead, and doesn't fill a turn."""
+    await worker.asked()
+    pauses = []
+    for _ in range(12):
+        await worker.turns(Page([says(1000)], "2"), StaleCursor("conversations.replies"))
+        pauses.append(await worker.database.pool.fetchval("SELECT extract(epoch FROM due_at - now())::float FROM jobs"))
+        assert not await worker.loop._turn()
+    assert pauses[6] > 64
+    assert jobs.LONGEST_PAUSE_SECONDS >= pauses[-1] > jobs.LONGEST_PAUSE_SECONDS / 2
+    assert worker.slack.cursors == [None, "2"] * 12
 
 
 async def test_one_odd_message_hides_no_other(worker: Worker) -> None:

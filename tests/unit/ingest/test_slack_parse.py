@@ -242,6 +242,10 @@ RICH: Json = {
 }
 
 
+ALARM: Json = {"type": "header", "text": {"type": "plain_text", "text": "Alarm"}}
+DISK: Json = {"type": "section", "text": {"type": "mrkdwn", "text": "disk &lt;9%"}}
+
+
 @pytest.mark.parametrize(
     ("shown", "text"),
     [
@@ -250,7 +254,7 @@ RICH: Json = {
         (
             {
                 "blocks": [
-                    {"type": "header", "text": {"type": "plain_text", "text": "Alarm"}},
+                    ALARM,
                     {"type": "divider"},
                     {
                         "type": "section",
@@ -265,9 +269,45 @@ RICH: Json = {
             {"attachments": [{"fallback": "[no preview available]", "blocks": [RICH]}]},
             "a <b> @UBOT:tada:https://x.io\n1\n2",
         ),
+        (
+            {
+                "attachments": [
+                    {
+                        "fallback": "f",
+                        "pretext": "Build &lt;7&gt;",
+                        "title": "failed",
+                        "text": "in <https://x.io|tests>",
+                        "fields": [{"title": "Branch", "value": "main"}, {"title": "", "value": 3}, {"title": "Who"}],
+                    }
+                ]
+            },
+            "Build <7>\nfailed\nin tests (https://x.io)\nBranch: main\n3\nWho",
+        ),
+        ({"blocks": [ALARM], "attachments": [{"text": "disk"}, {"fallback": "cpu"}]}, "Alarm\ndisk\ncpu"),
+        ({"blocks": [ALARM], "attachments": [{"fallback": "Alarm", "image_url": "https://x.io/1.png"}]}, "Alarm"),
+        (
+            {"attachments": [{"fallback": "f", "title": "Alarm", "text": "disk <9%", "blocks": [ALARM, DISK, RICH]}]},
+            "Alarm\ndisk <9%\na <b> @UBOT:tada:https://x.io\n1\n2",
+        ),
+        (
+            {
+                "blocks": [
+                    {"type": "markdown", "text": "**bold** & <more>"},
+                    {
+                        "type": "context",
+                        "elements": [
+                            {"type": "image", "image_url": "https://x.io/1.png", "alt_text": "a face"},
+                            {"type": "mrkdwn", "text": "by <@U2>"},
+                            {"type": "plain_text", "text": "today"},
+                        ],
+                    },
+                ]
+            },
+            "**bold** & <more>\nby @U2\ntoday",
+        ),
     ],
 )
-def test_a_bot_without_text_says_its_attachments_or_blocks(shown: Json, text: str) -> None:
+def test_a_bot_without_text_says_its_blocks_and_attachments(shown: Json, text: str) -> None:
     event = one(message(text="", bot_id="B9", **shown))
     assert (event.text, event.mentions_us, event.command) == (text, False, None)
     assert one(message(text="said", bot_id="B9", **shown)).text == "said"
