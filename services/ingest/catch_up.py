@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from chassis.error_text import describe
@@ -95,13 +95,22 @@ class CatchUp:
             self._ask_from(opened)
 
     def give_up(self) -> None:
-        """Ask for what was refused by ways that nobody has tried since for as long as the platform sends again: open or
-        not, a quiet channel's only message would wait for its next one.
+        """Ask for what was refused by ways that nobody has tried since for as long as the platform sends again: a quiet
+        channel's only message would wait for its next one. Not while Kafka says that a partition has no leader: what is
+        found couldn't be published either.
         """
         before = self._now() - GIVEN_UP_SECONDS
-        quiet = [part for part in self._failing_since if self._refused_at[part] < before]
+        quiet = [part for part in self._failing_since if self._refused_at[part] < before and self._has_leader(part)]
         if quiet:
             self._ask_from(self._opened(quiet))
+
+    def _has_leader(self, part: str) -> bool:
+        """Of a way that is no partition: yes."""
+        topic, _, number = part.partition("/")
+        if not number:
+            return True
+        leader = self._producer.client.cluster.leader_for_partition(TopicPartition(topic, int(number)))
+        return leader is not None and leader >= 0
 
     def _opened(self, parts: Iterable[str]) -> list[float]:
         """The times since when those of the ways were shut that were."""

@@ -69,7 +69,8 @@ class Outages:
                 await connection.execute(END, sorted(self._written - set(rows)))
                 await connection.execute(NOTE, list(rows), list(rows.values()))
         except _AWAY as error:
-            log.warning("an outage is not noted, a kill would lose it", error=describe(error))
+            if rows:
+                log.warning("an outage is not noted, a kill would lose it", error=describe(error))
         else:
             self._written = set(rows)
         return True

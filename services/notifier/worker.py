@@ -134,8 +134,7 @@ class Worker:
         sender = self._senders.get(lease.place.channel.platform)
         if sender is None:
             event = Event.LOST if lease.doubtful else Event.REFUSED  # who can't read can't say that it isn't there
-            # Nor how much of a long text is left: once somebody confirms what is in doubt, that is looked at.
-            await self._settle(lease, Settlement(event, NOT_CONNECTED, parts_left=1))
+            await self._settle(lease, Settlement(event, NOT_CONNECTED, parts_left=lease.operation.parts_left))
             return
         contents = self._contents(lease, sender)
         if lease.doubtful:

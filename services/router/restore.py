@@ -177,7 +177,7 @@ async def _take(
         if record.envelope is not None and isinstance(record.envelope.data, ChatEvent)
     ]
     asked = [event for _, event in events]
-    own = {record.offset: _of(event, commands.get(record.offset, ())) for record, event in events}
+    own = {record.offset: _of(record, event, commands.get(record.offset, ())) for record, event in events}
     places = {one.place.key for given in own.values() for one in given if isinstance(one, PlaceMessage)}
     reference = await known.fresh(connection)
     overlay = Overlay(reference.staff, reference.aliases)
@@ -203,12 +203,14 @@ async def _take(
     return decided
 
 
-def _of(event: ChatEvent, raws: Iterable[Raw]) -> list[TicketCommand]:
-    """The commands that came of the event; changes that waited for a post or a move have ids of their own."""
+def _of(record: Record, event: ChatEvent, raws: Iterable[Raw]) -> list[TicketCommand]:
+    """The commands that came of the event; changes that waited for a post or a move have ids of their own.
+
+    A version that made an event's id of less called it as its record does.
+    """
+    names = {event.record_id, None if record.envelope is None else record.envelope.id}
     commands = [command for raw in raws if (command := _command(raw)) is not None]
-    placed = any(command.event_id == event.record_id for command in commands)
+    placed = any(command.event_id in names for command in commands)
     return [
-        one
-        for one in commands
-        if one.event_id == event.record_id or (placed and isinstance(event, MessagePosted | ChannelMoved))
+        one for one in commands if one.event_id in names or (placed and isinstance(event, MessagePosted | ChannelMoved))
     ]

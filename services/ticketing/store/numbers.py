@@ -1,9 +1,10 @@
 """One ticket a number again, after the log was folded over a database that went on where it had been set back.
 
-Both have then given out the same numbers. People were told the log's: where several tickets have one number, it stays
-with the one of which the log had it first. Another gets the one that the log had of it, else a fresh one.
+Both have then given out the same numbers. People were told the log's: a ticket has the number that the log first says
+of it. Where it says one of several tickets, the oldest keeps it; whoever else has it gets a fresh one.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ _KEEP = "ALTER TABLE tickets ADD CONSTRAINT tickets_number_key UNIQUE (number)"
 _SHARED = """
 SELECT id, number, created_at FROM tickets
 WHERE number IN (SELECT number FROM tickets GROUP BY number HAVING count(*) > 1) ORDER BY number"""
+_STORED = "SELECT id, number FROM tickets WHERE id = ANY($1::text[])"
 _NEXT = """
 SELECT setval('ticket_numbers', greatest((SELECT max(number) FROM tickets), (SELECT last_value FROM ticket_numbers)))
 WHERE EXISTS (SELECT FROM tickets)"""
@@ -39,6 +41,12 @@ async def keep_numbers(connection: Connection, logged: Mapping[str, Logged]) -> 
     """Returns the tickets that have another number than before, with both. Fresh numbers are behind all others."""
     moved: dict[str, tuple[int, int]] = {}
     fresh: list[str] = []
+    told_of = Counter(one.number for one in logged.values())
+    for row in await connection.fetch(_STORED, list(logged)):
+        number, own = int(row["number"]), logged[row["id"]].number
+        if own != number and told_of[own] == 1:
+            moved[row["id"]] = (number, own)
+            await connection.execute(_MOVE, row["id"], own)
     while shared := await connection.fetch(_SHARED):
         for number, rows in groupby(shared, key=lambda row: int(row["number"])):
             told = {row["id"]: logged.get(row["id"], Logged(0, row["created_at"])) for row in rows}

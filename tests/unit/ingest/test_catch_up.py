@@ -1,7 +1,10 @@
 """History is asked for at the start, and after an outage that is longer than the platform sends again."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
+
+from aiokafka import TopicPartition
 
 from contracts.chat_requests_v1 import ReadHistory
 from contracts.keys import Platform
@@ -13,7 +16,9 @@ class Requests:
 
     def __init__(self) -> None:
         self.time = 1000.0
-        producer: Any = None
+        self.leaders: dict[TopicPartition, int] = {}
+        cluster = SimpleNamespace(leader_for_partition=lambda partition: self.leaders.get(partition, 0))
+        producer: Any = SimpleNamespace(client=SimpleNamespace(cluster=cluster))
         self.catch_up = CatchUp(producer, Platform.SLACK, process="x", after=300, now=lambda: self.time)
 
     def asked(self) -> list[ReadHistory]:
@@ -129,6 +134,19 @@ def test_what_was_refused_is_asked_for_though_nothing_comes_by_that_way_any_more
     requests.catch_up.work(["topic/1", "topic/2"])
     requests.catch_up.give_up()
     assert requests.asked() == []  # the other way's was read with it
+
+
+def test_what_a_partition_without_a_leader_refused_is_asked_for_once_it_has_one() -> None:
+    requests = Requests()
+    requests.asked()
+    requests.catch_up.fail(["topic/1"])
+    requests.leaders[TopicPartition("topic", 1)] = -1
+    requests.time += GIVEN_UP_SECONDS + 1
+    requests.catch_up.give_up()
+    assert requests.asked() == []
+    requests.leaders.clear()
+    requests.catch_up.give_up()
+    assert len(requests.asked()) == 1
 
 
 def test_a_connection_that_is_down_is_not_given_up() -> None:
