@@ -8,7 +8,7 @@ alone.
 from collections.abc import Iterator
 from typing import Any
 
-from contracts.quoting import QUOTED
+from contracts.quoting import quoted
 from services.ingest.parsed import clean
 from services.ingest.slack.text import plain_text
 
@@ -57,8 +57,8 @@ def _shares(message: Json) -> list[Json]:
 def _quoted(share: Json) -> str:
     said = share.get("text") or ("" if share.get("files") else share.get("fallback")) or ""
     author = share.get("author_name") or share.get("author_id")
-    lines = plain_text(f"{author}: {said}" if author else said).splitlines()
-    return "\n".join([*(f"{QUOTED} {line}".rstrip() for line in lines), *filter(None, [share.get("from_url")])])
+    words = plain_text(f"{author}: {said}" if author else said)
+    return "\n".join(filter(None, [quoted(words), share.get("from_url")]))
 
 
 def _shown_by_bot(message: Json) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contracts.quoting import FORWARDED, QUOTED
+from contracts.quoting import FORWARDED, quoted
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ def _quotation(message: Json) -> str:
     external: Json | None = message.get("external_reply")
     if external is not None:
         said = f"{_name(external['origin'])}: {said}"
-    return "\n".join(f"{QUOTED} {line}".rstrip() for line in said.splitlines())
+    return quoted(said)
 
 
 def _name(origin: Json) -> str:

@@ -103,8 +103,7 @@ def _delete(entry: Entry, instruction: DeleteReply, traceparent: str | None, at:
     for operation in entry.operations:
         if operation.kind is Operation.EDIT and operation.state is DeliveryState.QUEUED:
             entry.move(operation, Event.CANCEL, at)
-    confirmed = any(part.key is None for part in entry.parts.values())
-    unseen = confirmed or post.state is DeliveryState.UNKNOWN
+    unseen = bool(entry.unseen_parts) or post.state is DeliveryState.UNKNOWN
     unseen = unseen or (post.state is DeliveryState.SENT and not entry.message_keys)
     in_flight = post.state is DeliveryState.SENDING
     if not unseen and allowed(post.state, Event.CANCEL):  # what may be in the chat isn't called cancelled
